@@ -1,0 +1,88 @@
+"""agentrace: the flight recorder of LLM agents.
+
+``agentrace.init()`` records every model, tool and retriever call of this process; ``agentrace run python agent.py``
+does it without a change to the program. Names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+import os as _os
+from typing import TYPE_CHECKING, Any
+
+from agentrace.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from agentrace.capture.decorators import (
+        agent,
+        embedding,
+        model,
+        planner,
+        retriever,
+        safety,
+        step,
+        tool,
+        trace,
+        validator,
+    )
+    from agentrace.errors import AgentraceError, ReplayDivergence
+    from agentrace.runtime import Status, flush, init, run, shutdown, status
+
+_HOMES = {
+    "agentrace.capture.decorators": (
+        "agent",
+        "embedding",
+        "model",
+        "planner",
+        "retriever",
+        "safety",
+        "step",
+        "tool",
+        "trace",
+        "validator",
+    ),
+    "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
+    "agentrace.runtime": ("Status", "flush", "init", "run", "shutdown", "status"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AgentraceError",
+    "ReplayDivergence",
+    "Status",
+    "__version__",
+    "agent",
+    "embedding",
+    "flush",
+    "init",
+    "model",
+    "planner",
+    "retriever",
+    "run",
+    "safety",
+    "shutdown",
+    "status",
+    "step",
+    "tool",
+    "trace",
+    "validator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'agentrace' has no attribute {name!r}")
+    import importlib
+
+    found = getattr(importlib.import_module(module), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if "AGENTRACE_PARENT" in _os.environ and "AGENTRACE_BOOT" not in _os.environ:
+    # A process that a recorded program started is recorded too, as a child of the run that started it.
+    __getattr__("init")()

@@ -1,0 +1,9 @@
+"""Canonical values: how a Python value stands in a trace, losslessly or said to be lossy."""
+
+from __future__ import annotations
+
+from agentrace.canonical.decoding import Reader, loaded_types
+from agentrace.canonical.encoding import Encoder
+from agentrace.canonical.needs import Redaction, Sink
+
+__all__ = ["Encoder", "Reader", "Redaction", "Sink", "loaded_types"]

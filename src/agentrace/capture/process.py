@@ -1,0 +1,95 @@
+"""What is recorded in this process: the open runs, and the flow that the calling code is in.
+
+``current`` is the process's one :class:`Recording`, or ``None`` while nothing is recorded. Wrapped functions look it up
+at each call, so they close over nothing of ours and can be pickled and copied.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from agentrace.capture.guard import RunOver
+from agentrace.capture.recording import RunRecording
+from agentrace.capture.scope import FLOW, Flow, ProcessScope
+from agentrace.capture.step import Step
+from agentrace.events import Parent
+
+
+class Recording:
+    """All runs that this process records."""
+
+    def __init__(self, scope: ProcessScope, new_run: Callable[[Parent, str], RunRecording]) -> None:
+        self.scope = scope
+        self._new_run = new_run
+        self._lock = threading.RLock()
+        self._implicit: RunRecording | None = None
+        self._runs: list[RunRecording] = []
+        self.over = False
+        """Whether nothing is recorded any more, though other threads may not know it yet."""
+        self.parent = Parent()
+        """The place in another process from which this one was started."""
+        self.name = ""
+        self.main_may_be_ready: Callable[[], bool] | None = None
+        """Asked before calls and new tasks until it says that there is nothing to wait for."""
+
+    def implicit(self) -> RunRecording:
+        """The run of the process itself, for steps outside any other."""
+        run = self._implicit
+        if run is None or run.closed:
+            with self._lock:
+                run = self._implicit
+                if run is None or run.closed:
+                    run = self._implicit = self.open_run(self.name, self.parent)
+        return run
+
+    def open_run(self, name: str, parent: Parent = Parent()) -> RunRecording:  # noqa: B008  (frozen)
+        """A new run of this process; it is written from its first event on."""
+        if self.over:
+            raise RunOver
+        run = self._new_run(parent, name)
+        with self._lock:
+            self._runs = [known for known in self._runs if not known.closed]
+            self._runs.append(run)
+        return run
+
+    def runs(self) -> Iterable[RunRecording]:
+        """The runs that are not closed, oldest first."""
+        with self._lock:
+            return [run for run in self._runs if not run.closed]
+
+    def flow(self) -> Flow:
+        """The flow that the calling code is in."""
+        held = FLOW.get()
+        if held is None or held.run.closed:
+            return self.implicit().root.here()
+        return (held.inner if type(held) is Step else held).here()
+
+    def enclosing(self) -> Step | None:
+        """The open step that the calling code is in."""
+        held = FLOW.get()
+        step: Step | None = held if type(held) is Step else getattr(held, "step", None)
+        return None if step is None or step.ended or step.run.closed else step
+
+    def prepare(self) -> None:
+        """Give configured functions of ``__main__`` their wrappers, if they are defined by now."""
+        ready = self.main_may_be_ready
+        if ready is not None and not ready():
+            self.main_may_be_ready = None
+
+    def abandon(self) -> None:
+        """In a forked child: every open run is the parent's."""
+        self._lock = threading.RLock()
+        for run in self._runs:
+            run.abandon()
+        self._runs = []
+        self._implicit = None
+
+
+current: Recording | None = None
+
+
+def install(recording: Recording | None) -> None:
+    """Make ``recording`` the one of this process."""
+    global current
+    current = recording

@@ -1,0 +1,182 @@
+"""Where in the program a step happens: flows, told by creation order and never by timing.
+
+A :class:`Flow` is one line of control under one enclosing step: the step's own, that of a task, or that of a thread.
+Its path counts creations within its parent, which is program order, so the same program gives the same paths under any
+schedule. Flows travel in one context variable of ours; no other state of the user's contexts is touched.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+if TYPE_CHECKING:
+    from agentrace.capture.recording import RunRecording
+
+_ident = threading.get_ident
+
+
+class LoopState:
+    """One event loop: its ordinal in the process and how many of its iterations ended a step."""
+
+    __slots__ = ("armed", "context", "of", "ordinal", "ticks")
+
+    def __init__(self, loop: Any, ordinal: int) -> None:
+        self.of = ref(loop)
+        """The loop, while it lives."""
+        self.ordinal = ordinal
+        self.ticks = 0
+        self.armed = False
+        self.context = Context()  # of its own: a context can be entered by one thread at a time
+
+    def disarm(self) -> None:
+        """Called by the loop in its next iteration: what ends now belongs to another tick."""
+        self.armed = False
+
+
+class Flow:
+    """One line of control under one enclosing step."""
+
+    __slots__ = (
+        "_derived",
+        "_task",
+        "branches",
+        "loop",
+        "ordinals",
+        "owner",
+        "parent",
+        "path",
+        "run",
+        "shared",
+        "step",
+        "step_path",
+        "task",
+        "thread",
+    )
+
+    def __init__(
+        self, run: RunRecording, parent: int, path: str, step_path: str = "", task: int = 0, shared: bool = False
+    ) -> None:
+        self.run = run
+        self.parent = parent
+        """The enclosing step, 0 for none."""
+        self.path = path
+        """Hops from the enclosing step, e.g. ``task:2/thread:0``."""
+        self.step_path = step_path
+        """The full path of the enclosing step."""
+        self.task = task
+        """Ordinal of the asyncio task, 0 outside."""
+        self._task: Any = None
+        self.shared = shared
+        self.owner = 0
+        """Identity of the thread that uses the flow; 0 until one does."""
+        self.thread = 0
+        self.ordinals = itertools.count()
+        """Ordinals of the steps dispatched in this flow."""
+        self.branches: dict[str, int] = {}
+        self.loop: LoopState | None = None
+        self._derived: dict[int, Flow] | None = None
+        self.step: Any = None
+        """The enclosing step while it is open."""
+
+    def branch(self, kind: str, task: int = 0, shared: bool = False) -> Flow:
+        """The flow of a ``task``, ``thread`` or other child that is created here, now."""
+        count = self.branches.get(kind, 0)
+        self.branches[kind] = count + 1
+        path = f"{self.path}/{kind}:{count}" if self.path else f"{kind}:{count}"
+        child = Flow(self.run, self.parent, path, self.step_path, task, shared or self.shared)
+        child.step = self.step
+        return child
+
+    def inside(self, step_id: int, name: str, ordinal: int) -> Flow:
+        """The flow inside a step that this flow dispatched."""
+        hops = f"/{self.path}" if self.path else ""
+        inner = Flow(self.run, step_id, "", f"{self.step_path}{hops}/{name}#{ordinal}", self.task)
+        inner.owner, inner.thread, inner.loop = self.owner, self.thread, self.loop
+        inner._task = self._task
+        return inner
+
+    def used_by(self, task: Any) -> None:
+        """Note the asyncio task that takes a step: a second one beside it makes the order a matter of timing."""
+        owner = None if self._task is None else self._task()
+        if owner is None or (owner is not task and owner.done()):
+            self._task = None if task is None else ref(task)
+        elif owner is not task:
+            self.shared = True
+
+    def here(self) -> Flow:
+        """This flow, or the one derived from it for a thread that it was not made for."""
+        ident = _ident()
+        if self.owner == ident:
+            return self
+        if not self.owner:
+            self.owner = ident
+            self.thread = self.run.process.thread_ordinal(ident)
+            return self
+        derived = self._derived = {} if self._derived is None else self._derived
+        found = derived.get(ident)
+        if found is None:
+            found = derived[ident] = self.branch("worker", shared=True)
+            found.owner = ident
+            found.thread = self.run.process.thread_ordinal(ident)
+        return found
+
+
+FLOW: ContextVar[Any] = ContextVar("agentrace_flow", default=None)
+"""Where the calling code is: a ``Flow``, a ``Step`` (standing for the flow inside it), or ``None``."""
+
+
+class ProcessScope:
+    """Ordinals of threads, tasks and loops in this process."""
+
+    def __init__(self) -> None:
+        self._threads: dict[int, int] = {}
+        self._thread_count = itertools.count()
+        self.tasks = itertools.count(1)
+        self._loops: WeakKeyDictionary[Any, LoopState] = WeakKeyDictionary()
+        self._loop_count = itertools.count(1)
+        self.running_loop: Callable[[], Any] = _no_loop
+        self.current_task: Callable[[], Any] = _no_loop
+
+    def thread_ordinal(self, ident: int) -> int:
+        """The ordinal of a thread; an identity is given again to a new thread only by :meth:`thread_started`."""
+        found = self._threads.get(ident)
+        return self._threads.setdefault(ident, next(self._thread_count)) if found is None else found
+
+    def thread_started(self) -> None:
+        """The calling thread is new, whatever its identity was used for before."""
+        self._threads[_ident()] = next(self._thread_count)
+
+    def thread_ended(self) -> None:
+        """The calling thread is about to end."""
+        self._threads.pop(_ident(), None)
+
+    def loop_state(self, loop: Any) -> LoopState:
+        """The state of an event loop, made when first seen."""
+        found = self._loops.get(loop)
+        return self._loops.setdefault(loop, LoopState(loop, next(self._loop_count))) if found is None else found
+
+    def tick(self, flow: Flow) -> int:
+        """The iteration of the running loop in which something ends now; 0 outside loops."""
+        loop = self.running_loop()
+        if loop is None:
+            return 0
+        state = flow.loop
+        if state is None or state.of() is not loop:
+            state = flow.loop = self.loop_state(loop)
+        if not state.armed:
+            state.armed = True
+            state.ticks += 1
+            try:
+                loop.call_soon(state.disarm, context=state.context)
+            except RuntimeError:  # the loop is closing
+                state.armed = False
+        return state.ticks
+
+
+def _no_loop() -> None:
+    return None

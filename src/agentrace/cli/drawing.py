@@ -1,0 +1,305 @@
+"""The tree of a run as lines: what ran inside what, how it went, how long it took, and when on a common time line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Final, NamedTuple, TypeAlias
+
+from agentrace.cli.bars import bar
+from agentrace.cli.escaping import cells, plain
+from agentrace.cli.terminal import Terminal
+from agentrace.cli.units import counted, duration
+from agentrace.events import StepFailed
+from agentrace.fold import ExchangeState
+from agentrace.query import InferredRow, ProcessRow, Row, StepRow, Tree, in_one_line
+
+_COLOURS: Final = {
+    "model": "magenta",
+    "embedding": "magenta",
+    "tool": "green",
+    "retriever": "cyan",
+    "process": "yellow",
+}
+_MARKS: Final = {
+    "failed": ("✗", "x", "red"),
+    "aborted": ("✗", "x", "red"),
+    "cancelled": ("⊘", "-", "yellow"),
+    "running": ("▸", ">", "cyan"),
+    "pending": ("▸", ">", "cyan"),
+    "interrupted": ("…", "~", "yellow"),
+    "inferred": ("?", "?", "yellow"),
+    "parallel": ("∥", "=", "dim"),
+}
+"""What stands before a row that is not simply ok: drawn, in ASCII, and its colour."""
+
+_CANCELLED: Final = {
+    "task": "cancelled from outside",
+    "timeout": "cancelled by a timeout",
+    "generator": "closed before it was exhausted",
+    "process": "cancelled by the end of the process",
+}
+"""Who cancelled a step, by the source that its failure tells."""
+
+_WIDEST_BAR: Final = 48
+_NARROWEST_BAR: Final = 12
+_NARROWEST_LABEL: Final = 24
+_LEVELS: Final = 12
+"""Levels of nesting whose lines are drawn; deeper rows say how deep they are."""
+
+_Label: TypeAlias = list[tuple[str, tuple[str, ...]]]
+"""Words and how they are painted."""
+
+Below: TypeAlias = Callable[[Row], Sequence[str]]
+"""Further lines that belong to a row."""
+
+
+class _Layout(NamedTuple):
+    """Columns of each part; 0 where a part is left out."""
+
+    ids: int
+    label: int
+    time: int
+    tokens: int
+    bar: int
+    start_ns: int
+    """Where the time line begins, from the start of the run."""
+    total_ns: int
+    """What it stands for."""
+
+
+class _Drawn(NamedTuple):
+    """A row before it is laid out."""
+
+    row: Row
+    id: str
+    status: str
+    rails: str
+    """Lines that lead to the row."""
+    below: str
+    """Lines that go on below it."""
+    label: _Label
+    cells: int
+    """Columns that rails and label need."""
+    time: str
+    tokens: str
+
+
+def tree_lines(tree: Tree, terminal: Terminal, below: Below | None = None) -> Iterator[str]:
+    """The rows of a tree, with further lines below each."""
+    rows = [_drawn(row, rails, under, terminal) for row, rails, under in _with_rails(tree.rows, terminal)]
+    if not rows:
+        return
+    layout = _layout(rows, tree.rows, terminal.width)
+    repeated = _repeated_failures(tree.rows)
+    yield _heading(layout, terminal)
+    for drawn in rows:
+        yield _line(drawn, layout, terminal)
+        for text, style in _remarks(drawn.row, repeated, terminal) if drawn.status or drawn.tokens else ():
+            room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
+            yield _below(drawn, layout, terminal.paint(terminal.cut(text, room), style), terminal)
+        for text in below(drawn.row) if below is not None else ():
+            yield _below(drawn, layout, text, terminal)
+
+
+def room_below(row: Row, terminal: Terminal) -> int:
+    """Columns for a line below a row, at least."""
+    return max(20, terminal.width - 12 - 3 * min(row.depth + 1, _LEVELS))
+
+
+# --- what is in a row ---------------------------------------------------------------------------------------
+
+
+def _with_rails(rows: Sequence[Row], terminal: Terminal) -> Iterator[tuple[Row, str, str]]:
+    """Each row with the lines that lead to it and the lines that go on below it."""
+    through, branch, corner = (terminal.either(*pair) for pair in (("│  ", "|  "), ("├─ ", "|- "), ("└─ ", "`- ")))
+    open_rails: list[str] = []
+    for position, row in enumerate(rows):
+        depth = row.depth
+        del open_rails[depth:]
+        own = "   " if row.last else through
+        leading = following = ""
+        if depth:
+            hidden = max(0, depth - _LEVELS)
+            inherited = "".join(open_rails[1 + hidden :])
+            if hidden:
+                inherited = f"{terminal.either('⋯', '..')}{hidden} {inherited}"
+            leading, following = inherited + (corner if row.last else branch), inherited + own
+        open_rails.append(own)
+        deeper = position + 1 < len(rows) and rows[position + 1].depth > depth
+        yield row, leading, following + (through if deeper else "   ")
+
+
+def _drawn(row: Row, rails: str, below: str, terminal: Terminal) -> _Drawn:
+    number = status = time = tokens = ""
+    if isinstance(row, StepRow):
+        label = _step_label(row)
+        tokens = "" if row.usage is None else tokens_text(row.usage.input, row.usage.output, terminal)
+        number, time = str(row.state.id), _time(row.status, row.duration_ns)
+        status = "parallel" if row.parallel and row.status == "ok" else row.status
+    elif isinstance(row, ProcessRow):
+        name, short = plain(row.run.name) or "?", row.run_id.hex()[:12]
+        label = [("process", _styles_of("process")), (name, ()), (short, _DIM)]
+        status, time = row.status, _time(row.status, row.duration_ns)
+    else:
+        status = "inferred"
+        said = "inferred, not recorded" if row.call.answered else "inferred, no result seen"
+        label = [("tool", _styles_of("tool")), (plain(row.call.name), ()), (said, ("yellow",))]
+    needed = cells(rails) + cells(" ".join([text for text, _ in label]))
+    return _Drawn(row, number, status, rails, below, label, needed, time, tokens)
+
+
+def _step_label(row: StepRow) -> _Label:
+    state = row.state
+    sent = state.dispatched
+    label: _Label = [(plain(sent.kind) or "step", _styles_of(sent.kind))]
+    name = plain(sent.name)
+    if row.model:
+        label.append((plain(row.model), ("bold",)))
+        label.append((name.removeprefix(f"{sent.integration}."), _DIM))
+    else:
+        label.append((name, ()))
+    if row.streamed:
+        label.append((counted(state.chunks, "chunk"), _DIM))
+    return label
+
+
+_DIM: Final = ("dim",)
+
+
+@cache
+def _styles_of(kind: str) -> tuple[str, ...]:
+    return (_COLOURS.get(kind, "blue"),)
+
+
+def _time(status: str, duration_ns: int) -> str:
+    return duration(duration_ns) + ("+" if status in ("running", "pending", "interrupted") else "")
+
+
+def tokens_text(used_in: int, used_out: int, terminal: Terminal) -> str:
+    """``1,204 → 96``; without an answer ``1,204``."""
+    return f"{used_in:,} {terminal.either('→', '>')} {used_out:,}" if used_out else f"{used_in:,}"
+
+
+def _remarks(row: Row, repeated: set[tuple[bytes, int]], terminal: Terminal) -> Iterator[tuple[str, str]]:
+    """What is out of the ordinary about a row, and its colour."""
+    if isinstance(row, ProcessRow):
+        if row.run.failure is not None:
+            yield plain(in_one_line(row.run.failure)), "red"
+        return
+    if not isinstance(row, StepRow):
+        return
+    if row.retries:
+        outcomes = [outcome_of(exchange) for exchange in row.exchanges]
+        arrow = terminal.either(" → ", " > ")
+        yield f"{counted(row.retries, 'retry')}: {plain(arrow.join(outcomes))}", "yellow"
+    ended = row.state.ended
+    if isinstance(ended, StepFailed) and row.status == "cancelled":
+        yield _CANCELLED.get(ended.source, plain(f"cancelled {ended.source}".rstrip())), "yellow"
+    elif isinstance(ended, StepFailed) and (row.run_id, row.state.id) not in repeated:
+        yield plain(in_one_line(ended.failure)), "red"
+    if row.state.dispatched.seq == 0:
+        yield "its beginning is lost", "yellow"
+
+
+def outcome_of(exchange: ExchangeState) -> str:
+    """How one request went: its status, or the error that came instead."""
+    if exchange.ended is not None and exchange.ended.failure is not None:
+        return exchange.ended.failure.type.rpartition(":")[2]
+    return "no answer" if exchange.answered is None else str(exchange.answered.status)
+
+
+def _repeated_failures(rows: Sequence[Row]) -> set[tuple[bytes, int]]:
+    """Steps that failed with the exception of a step inside them: it is told once, where it came from."""
+    failed = {
+        (row.run_id, row.state.id): (row.state.failure.type, row.state.failure.message)
+        for row in rows
+        if isinstance(row, StepRow) and row.state.failure is not None
+    }
+    return {
+        outer
+        for row in rows
+        if isinstance(row, StepRow) and (key := (row.run_id, row.state.id)) in failed
+        if failed.get(outer := (row.run_id, row.state.dispatched.parent)) == failed[key]
+    }
+
+
+# --- how it is laid out -------------------------------------------------------------------------------------
+
+
+def _layout(rows: Sequence[_Drawn], all_rows: Sequence[Row], width: int) -> _Layout:
+    """Names get what they need, up to what leaves room for the bars; on a narrow terminal the bars go first."""
+    ids = max(3, max(len(drawn.id) for drawn in rows) + 1)
+    time = max(4, max(len(drawn.time) for drawn in rows))
+    tokens = max(len(drawn.tokens) for drawn in rows)
+    tokens = max(6, tokens) if tokens else 0
+    wanted = max(drawn.cells for drawn in rows)
+    timed = [row for row in all_rows if not isinstance(row, InferredRow)]
+    start = min((row.start_ns for row in timed), default=0)
+    total = max((row.start_ns + row.duration_ns for row in timed), default=0) - start
+    left = width - (ids + 3 + 2 + time + (2 + tokens if tokens else 0))
+    bar_width = min(_WIDEST_BAR, max(_NARROWEST_BAR, left // 3, left - 2 - wanted))
+    label = min(wanted, left - 2 - bar_width)
+    if label < min(wanted, _NARROWEST_LABEL):
+        label, bar_width = max(10, left), 0
+    return _Layout(ids, label, time, tokens, bar_width, start, total)
+
+
+def _heading(layout: _Layout, terminal: Terminal) -> str:
+    line = f"{'':{layout.ids + 3}}{'step':{layout.label}}  {'time':>{layout.time}}"
+    if layout.tokens:
+        line += f"  {'tokens':>{layout.tokens}}"
+    if layout.bar:
+        begin, end = duration(layout.start_ns), duration(layout.start_ns + layout.total_ns)
+        line += f"  {begin}{end:>{max(1, layout.bar - len(begin))}}"
+    return terminal.paint(line.rstrip(), "dim")
+
+
+def _line(drawn: _Drawn, layout: _Layout, terminal: Terminal) -> str:
+    mark = _MARKS.get(drawn.status)
+    shown = " " if mark is None else terminal.paint(terminal.either(mark[0], mark[1]), mark[2])
+    label = _label(drawn, layout.label, terminal)
+    line = f"{drawn.id.rjust(layout.ids)} {shown} {label}  {drawn.time.rjust(layout.time)}"
+    if layout.tokens:
+        line += f"  {drawn.tokens.rjust(layout.tokens)}"
+    if layout.bar and not isinstance(drawn.row, InferredRow):
+        line += "  " + _bar(drawn.row, layout, terminal)
+    return line.rstrip()
+
+
+def _label(drawn: _Drawn, width: int, terminal: Terminal) -> str:
+    """Rails and label in exactly ``width`` columns."""
+    label, room = drawn.label, width - drawn.cells
+    if room < 0:
+        label, room = _cut_label(drawn, width, terminal)
+    if not terminal.colour:
+        return terminal.cut(drawn.rails, width) + " ".join([text for text, _ in label]) + " " * room
+    words = " ".join([terminal.paint(text, *styles) for text, styles in label])
+    return terminal.paint(terminal.cut(drawn.rails, width), "dim") + words + " " * room
+
+
+def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[_Label, int]:
+    """What of a label fits beside the rails, and the columns that are left."""
+    room = width - cells(drawn.rails)
+    kept: _Label = []
+    for text, styles in drawn.label:
+        shown = terminal.cut(text, room - bool(kept))
+        if not shown:
+            break
+        room -= cells(shown) + bool(kept)
+        kept.append((shown, styles))
+    return kept, max(0, room)
+
+
+def _bar(row: StepRow | ProcessRow, layout: _Layout, terminal: Terminal) -> str:
+    begin = row.start_ns - layout.start_ns
+    kind, waited = "process", 0
+    if isinstance(row, StepRow):
+        kind, waited = row.state.dispatched.kind, row.state.first_chunk_ns if row.streamed else 0
+    blank, drawn = bar(begin, waited, begin + row.duration_ns, layout.total_ns, layout.bar, unicode=terminal.unicode)
+    styles = ("red",) if row.status == "failed" else _styles_of(kind)
+    return " " * blank + terminal.paint(drawn, *styles)
+
+
+def _below(drawn: _Drawn, layout: _Layout, text: str, terminal: Terminal) -> str:
+    return f"{'':{layout.ids + 3}}{terminal.paint(drawn.below, 'dim')}{text}".rstrip()

@@ -1,0 +1,67 @@
+"""``agentrace run``: start a program with recording switched on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from agentrace.cli.launch import command_line, environment, not_recorded_because
+from agentrace.errors import AgentraceError
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--name", help="What to call the run; its program's name by default.")
+@click.option(
+    "--tools",
+    multiple=True,
+    metavar="PATTERN",
+    help="Record these functions as tools: NAME, or MODULE:PATTERN such as shop.tools:*. May be repeated.",
+)
+@click.option("--retrievers", multiple=True, metavar="PATTERN", help="The same for functions that fetch documents.")
+@click.option("--home", type=click.Path(path_type=Path), help="The store directory; see `agentrace path`.")
+@click.option("--redact", type=click.Choice(["default", "strict", "off"]), help="Which secrets are taken out.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    name: str | None,
+    tools: tuple[str, ...],
+    retrievers: tuple[str, ...],
+    home: Path | None,
+    redact: str | None,
+    command: tuple[str, ...],
+) -> None:
+    """Run COMMAND and record every model, tool and retriever call it makes.
+
+    The program needs no change, and neither its output nor its exit code does: agentrace becomes the command.
+
+    \b
+    Example:
+      agentrace run python agent.py
+      agentrace run --tools 'shop.tools:*' python -m shop.agent --verbose
+    """
+    argv = command_line(command)
+    settings = {
+        variable: value
+        for variable, value in (
+            ("AGENTRACE_NAME", name),
+            ("AGENTRACE_TOOLS", ",".join(tools)),
+            ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
+            ("AGENTRACE_HOME", str(home.absolute()) if home else None),
+            ("AGENTRACE_REDACT", redact),
+        )
+        if value
+    }
+    why = not_recorded_because(argv)
+    if why:
+        click.echo(f"agentrace: this run is not recorded: {why}", err=True)
+    try:
+        os.execvpe(argv[0], argv, environment(os.environ, settings))
+    except FileNotFoundError as error:
+        raise AgentraceError(
+            f"there is no command {argv[0]!r}", do="check its spelling, or give its path", slug="no-command"
+        ) from error
+    except OSError as error:
+        raise AgentraceError(
+            f"{argv[0]!r} cannot be started: {error.strerror}", do="check the file's mode and format", slug="no-command"
+        ) from error

@@ -1,0 +1,86 @@
+"""Every setting there is, with its type, its default and what it means; docs/settings.md is made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+OnError = Literal["warn", "raise"]
+Durability = Literal["process", "power"]
+Redaction = Literal["default", "strict", "off"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process records, where, and how strictly. Made once, by ``config.load``, and passed down."""
+
+    home: Path
+    """The store directory, absolute. Unless it is set: the nearest `.agentrace` directory upward from the
+    working directory, else `agentrace` in the user's data directory (`$XDG_DATA_HOME`, else
+    `~/.local/share`), so that a first run leaves nothing in a project that did not ask for it.
+    `mkdir .agentrace` gives a project a store of its own. A relative path counts from the working directory
+    or, in a `pyproject.toml`, from that file's directory. The store's own `config.toml` cannot set it."""
+
+    disabled: bool = False
+    """Record nothing: the program runs as if agentrace were not there. While an argument or the variable asks
+    for it, no other setting can be an error."""
+
+    on_error: OnError = "warn"
+    """What happens when an event cannot be kept (a full disk, a read-only directory): `warn` lets the program
+    go on, says so once on stderr and counts the loss in the run; `raise` raises RecordingFailed in the
+    program, for environments that must not run unrecorded."""
+
+    durability: Durability = "process"
+    """What a finished step survives: `process` a killed process, `power` also a machine that loses power, for
+    which every batch waits for the disk."""
+
+    redact: Redaction = "default"
+    """Which secrets are taken out before anything is written: `default` credentials and keys of known shapes,
+    `strict` personal data as well, `off` nothing."""
+
+    redact_patterns: tuple[str, ...] = ()
+    """Regular expressions whose matches are taken out too, whatever `redact` says. In the variable: one on
+    each line."""
+
+    tools: tuple[str, ...] = ()
+    """Functions to record as tools although nothing in the program announces them: names such as
+    `lookup_order`, or `module:pattern` such as `shop.tools:*`. In the variable: separated by commas."""
+
+    retrievers: tuple[str, ...] = ()
+    """The same for functions that fetch documents: they are recorded as retrievers."""
+
+    record_env: tuple[str, ...] = ()
+    """Names of environment variables whose values may be recorded with a run. No other value is. In the
+    variable: separated by commas."""
+
+    name: str | None = None
+    """What the run of this process is called. Unless it is set: after the program."""
+
+    workflow: str | None = None
+    """The name of the workflow that runs belong to."""
+
+    agent: str | None = None
+    """The name of the agent that runs belong to."""
+
+    session_id: str | None = None
+    """The conversation that runs belong to, when it spans several."""
+
+    tenant: str | None = None
+    """The customer or tenant on whose behalf runs happen."""
+
+    workspace: str | None = None
+    """The workspace that runs belong to."""
+
+    project: str | None = None
+    """The project that runs belong to."""
+
+    operator: str | None = None
+    """Who started the runs: a person, a service or a scheduler."""
+
+    seal: bool = True
+    """Compress and hash finished runs in a background thread. When off, the next reader does it."""
+
+    exit_timeout: float = 2.0
+    """How many seconds the end of the process may wait for that thread. Nothing is lost when they are over:
+    what is not sealed yet is sealed by the next reader."""

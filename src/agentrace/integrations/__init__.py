@@ -1,0 +1,1 @@
+"""Integrations: how the libraries that reach models, tools and retrievers are intercepted, one file each."""

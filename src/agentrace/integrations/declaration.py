@@ -1,0 +1,113 @@
+"""How an integration is declared: what to intercept, and what its requests and responses mean.
+
+Pure data and pure functions: this part knows canonical values only and is used by readers and replay as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
+
+
+class Usage(Struct, frozen=True):
+    """Tokens of one call in disjoint buckets."""
+
+    input_fresh: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output_visible: int = 0
+    reasoning: int = 0
+
+    @property
+    def input(self) -> int:
+        """All input tokens."""
+        return self.input_fresh + self.cache_read + self.cache_write
+
+    @property
+    def output(self) -> int:
+        """All output tokens."""
+        return self.output_visible + self.reasoning
+
+
+class ToolCall(Struct, frozen=True):
+    """A tool call that a model asked for."""
+
+    id: str
+    name: str
+    arguments: Any
+    """The arguments as JSON data, or their text if it is not JSON."""
+
+
+class ToolResult(Struct, frozen=True):
+    """The result of a tool call, as a later request tells it to the model."""
+
+    id: str
+    content: Any
+
+
+class Facts(Struct, frozen=True):
+    """What one call meant, read from the provider's own JSON."""
+
+    model: str = ""
+    """The model that served the call."""
+    finish_reason: str = ""
+    text: str = ""
+    """The visible answer."""
+    usage: Usage | None = None
+    """``None`` when the response does not tell."""
+    tool_calls: Sequence[ToolCall] = ()
+    tool_results: Sequence[ToolResult] = ()
+    """Results that the request carried."""
+
+
+FactsOf: TypeAlias = Callable[[Any, Sequence[Any]], Facts]
+"""Request JSON, and the response JSON as a list: one body, or the events of a stream."""
+
+
+class Request(Struct, frozen=True):
+    """What a funnel call is about to ask."""
+
+    kind: str
+    operation: str
+    input: Any
+    json: bool = True
+
+
+class Reader(Protocol):
+    """Reads what a library's request funnel was called with."""
+
+    def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
+        """The request of ``funnel(client, *args, **kwargs)``."""
+        ...
+
+    def no_wait(self, owner: Any) -> Mapping[str, Any]:
+        """Replacements on the client's class, by method name, so that an answered retry does not sleep."""
+        ...
+
+
+class Integration(Struct, frozen=True):
+    """One library whose calls are recorded."""
+
+    name: str
+    """File name, settings key, and ``integration`` of its steps."""
+    requires: str
+    """Distribution and supported versions, e.g. ``name>=3,<4``; read from metadata, nothing is imported to check."""
+    targets: Sequence[str]
+    """Request funnels as ``module:Class.method``, sync and async alike."""
+    reader: Reader
+    facts: FactsOf
+    facts_version: str = "1"
+    credentials: Mapping[str, str] = {}
+    """Environment variables that a client insists on, with a value for replays, where nothing is sent."""
+
+
+class Wire(Struct, frozen=True):
+    """One transport library whose exchanges are recorded."""
+
+    name: str
+    requires: str
+    module: str
+    """The module that, once imported, is handed to ``install``."""
+    install: Callable[[Any], None]

@@ -1,0 +1,140 @@
+"""openai: chat completions, responses, embeddings and everything else of its client's request funnel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentrace.integrations.declaration import Facts, Integration, ToolCall, ToolResult, Usage
+from agentrace.integrations.stainless import StainlessReader
+
+
+def facts(request: Any, responses: Sequence[Any]) -> Facts:
+    """What a call meant, from the request's JSON and the response's JSON or stream events.
+
+    Shapes: the OpenAI API reference, objects ``chat.completion``, ``chat.completion.chunk``, ``response``, ``list`` of
+    embeddings, and the usage objects of each.
+    """
+    request = request if isinstance(request, Mapping) else {}
+    parts = [part for part in responses if isinstance(part, Mapping)]
+    whole = next((part["response"] for part in reversed(parts) if isinstance(part.get("response"), Mapping)), None)
+    if whole is not None:
+        parts = [whole]
+    last = parts[-1] if parts else {}
+    if last.get("object") == "response" or isinstance(last.get("output"), list):
+        return _of_response(request, last)
+    return _of_chat(request, parts)
+
+
+def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> Facts:
+    text: list[str] = []
+    calls: dict[int, dict[str, str]] = {}
+    finish = model = ""
+    usage: Mapping[str, Any] | None = None
+    for part in parts:
+        model = part.get("model") or model
+        usage = part.get("usage") or usage
+        for choice in part.get("choices") or ():
+            finish = choice.get("finish_reason") or finish
+            message = choice.get("message") or choice.get("delta") or {}
+            text.append(message.get("content") or choice.get("text") or "")
+            for position, call in enumerate(message.get("tool_calls") or ()):
+                known = calls.setdefault(call.get("index", position), {"id": "", "name": "", "arguments": ""})
+                function = call.get("function") or {}
+                known["id"] = call.get("id") or known["id"]
+                known["name"] += function.get("name") or ""
+                known["arguments"] += function.get("arguments") or ""
+    return Facts(
+        model=model or str(request.get("model") or ""),
+        finish_reason=finish,
+        text="".join(text),
+        usage=None if usage is None else _usage(usage, "prompt", "completion"),
+        tool_calls=[ToolCall(c["id"], c["name"], _json(c["arguments"])) for c in calls.values()],
+        tool_results=[
+            ToolResult(str(message.get("tool_call_id", "")), message.get("content"))
+            for message in _mappings(request.get("messages"))
+            if message.get("role") == "tool"
+        ],
+    )
+
+
+def _of_response(request: Mapping[str, Any], whole: Mapping[str, Any]) -> Facts:
+    items = _mappings(whole.get("output"))
+    texts = [
+        part.get("text") or ""
+        for item in items
+        if item.get("type") == "message"
+        for part in _mappings(item.get("content"))
+    ]
+    calls = [
+        ToolCall(str(item.get("call_id", "")), str(item.get("name", "")), _json(item.get("arguments") or ""))
+        for item in items
+        if item.get("type") == "function_call"
+    ]
+    incomplete = whole.get("incomplete_details") or {}
+    usage = whole.get("usage")
+    return Facts(
+        model=whole.get("model") or str(request.get("model") or ""),
+        finish_reason=incomplete.get("reason") or whole.get("status") or "",
+        text="".join(texts),
+        usage=None if not usage else _usage(usage, "input", "output"),
+        tool_calls=calls,
+        tool_results=[
+            ToolResult(str(item.get("call_id", "")), item.get("output"))
+            for item in _mappings(request.get("input"))
+            if item.get("type") == "function_call_output"
+        ],
+    )
+
+
+def _usage(usage: Mapping[str, Any], incoming: str, outgoing: str) -> Usage:
+    read = _count(usage.get(f"{incoming}_tokens_details"), "cached_tokens")
+    written = _count(usage.get(f"{incoming}_tokens_details"), "cache_write_tokens")
+    reasoning = _count(usage.get(f"{outgoing}_tokens_details"), "reasoning_tokens")
+    return Usage(
+        input_fresh=max(0, _count(usage, f"{incoming}_tokens") - read - written),
+        cache_read=read,
+        cache_write=written,
+        output_visible=max(0, _count(usage, f"{outgoing}_tokens") - reasoning),
+        reasoning=reasoning,
+    )
+
+
+def _count(details: Any, name: str) -> int:
+    value = details.get(name) if isinstance(details, Mapping) else None
+    return value if isinstance(value, int) else 0
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+INTEGRATION = Integration(
+    name="openai",
+    requires="openai>=3,<4",
+    targets=("openai._base_client:SyncAPIClient.request", "openai._base_client:AsyncAPIClient.request"),
+    reader=StainlessReader(
+        kinds={
+            "/chat/completions": "model",
+            "/completions": "model",
+            "/responses": "model",
+            "/embeddings": "embedding",
+            "/moderations": "model",
+            "/images/generations": "model",
+            "/images/edits": "model",
+            "/audio/speech": "model",
+            "/audio/transcriptions": "model",
+            "/audio/translations": "model",
+        }
+    ),
+    facts=facts,
+    credentials={"OPENAI_API_KEY": "replayed-without-a-key"},
+)

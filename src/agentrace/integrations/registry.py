@@ -1,0 +1,115 @@
+"""The hooks that are put in place when the program imports a library that agentrace knows.
+
+A library's declaration (see ``catalogue``) is loaded when its top-level module is imported, before or after ``init()``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any, Final
+
+from agentrace.capture.carriers import replace
+from agentrace.capture.guard import fault, say
+from agentrace.errors import UntestedVersion
+from agentrace.integrations.catalogue import declaration, integration, known_of, library_names
+from agentrace.integrations.declaration import Integration, Wire
+from agentrace.integrations.funnel import funnel
+from agentrace.integrations.imports import ImportWatch
+from agentrace.integrations.tools import ConfiguredTools
+
+_UNSUPPORTED: Final[Mapping[str, str]] = {
+    "websockets": "websocket connections are not recorded",
+    "aiohttp": "requests through aiohttp are not recorded",
+    "urllib3": "requests through urllib3 (requests) are not recorded",
+}
+"""What a program may use that is not recorded, by top-level module."""
+
+
+class Instrumentation:
+    """The hooks of one process."""
+
+    def __init__(self, watch: ImportWatch, tools: Mapping[str, Sequence[str]], *, answering: bool = False) -> None:
+        self._watch = watch
+        self._tools = ConfiguredTools(tools, watch)
+        self._answering = answering
+        self._versions: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
+
+    def install(self) -> None:
+        """Hook every known library that is imported already, and the others when they are."""
+        for name in library_names():
+            self._watch.when(name, self._hook(name))
+        self._tools.install()
+
+    def remove(self) -> None:
+        """Forget what was seen. The replaced functions themselves are put back by ``carriers.restore_all``."""
+        self._tools.remove()
+
+    def main_may_be_ready(self) -> bool:
+        """Wrap configured tools of ``__main__``; whether there may be any."""
+        return self._tools.main_may_be_ready()
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the hooked libraries."""
+        return dict(self._versions)
+
+    def tools(self) -> Sequence[str]:
+        """Functions that were wrapped by configuration."""
+        return self._tools.wrapped()
+
+    def problems(self) -> Mapping[str, str]:
+        """Libraries that could not be hooked, and why."""
+        return self._problems
+
+    def unsupported(self) -> list[str]:
+        """What the program loaded that is not recorded."""
+        seen = [text for module, text in _UNSUPPORTED.items() if module in sys.modules]
+        return [*seen, *(f"{name} could not be hooked: {why}" for name, why in self._problems.items())]
+
+    def credentials(self) -> dict[str, str]:
+        """Variables that clients insist on, for a replay where nothing is sent."""
+        needed: dict[str, str] = {}
+        for name in library_names():
+            found = integration(name)
+            needed.update({} if found is None else found.credentials)
+        return needed
+
+    def _hook(self, name: str) -> Callable[[ModuleType], None]:
+        def hook(module: ModuleType) -> None:
+            found = declaration(name)
+            if found is None or name in self._versions:
+                return
+            facts = known_of(found, getattr(module, "__version__", None))
+            self._versions[name] = facts.installed
+            if facts.installed and not facts.supported:
+                say(f"agentrace: {UntestedVersion(found.name, facts.installed, found.requires)}")
+            try:
+                self._put_in_place(found)
+            except (AttributeError, KeyError, ImportError, RuntimeError, TypeError) as error:
+                self._problems[name] = f"{type(error).__name__}: {error}"
+                fault(error)
+
+        return hook
+
+    def _put_in_place(self, found: Integration | Wire) -> None:
+        if isinstance(found, Wire):
+            found.install(importlib.import_module(found.module))
+            return
+        for target in found.targets:
+            module, _, path = target.partition(":")
+            owner: Any = importlib.import_module(module)
+            *outer, name = path.split(".")
+            for part in outer:
+                owner = getattr(owner, part)
+            replace(owner, name, funnel(found))
+            if self._answering:
+                for method, replacement in found.reader.no_wait(owner).items():
+                    replace(owner, method, partial(_instead, replacement))
+
+
+def _instead(replacement: Callable[..., Any], _: Callable[..., Any]) -> Callable[..., Any]:
+    return replacement

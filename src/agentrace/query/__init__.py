@@ -1,0 +1,46 @@
+"""Query: the only way to read runs. Its results are frozen; nobody above it sees a file or a frame."""
+
+from __future__ import annotations
+
+from agentrace.query.inferring import Inferred, inferred
+from agentrace.query.meanings import Meaning, StepMeaning, meaning
+from agentrace.query.obstacles import Replayable, replayable
+from agentrace.query.runs import Checked, Listed, Runs
+from agentrace.query.summaries import Head, Summary, in_one_line, status_of, summary
+from agentrace.query.sums import Totals, totals, usage_of
+from agentrace.query.trees import InferredRow, ProcessRow, Row, StepRow, Tree
+from agentrace.query.values import UNREADABLE, body_of, input_of, output_of
+from agentrace.store import Facts, RunRecord, Usage
+
+__all__ = [
+    "UNREADABLE",
+    "Checked",
+    "Facts",
+    "Head",
+    "Inferred",
+    "InferredRow",
+    "Listed",
+    "Meaning",
+    "ProcessRow",
+    "Replayable",
+    "Row",
+    "RunRecord",
+    "Runs",
+    "StepMeaning",
+    "StepRow",
+    "Summary",
+    "Totals",
+    "Tree",
+    "Usage",
+    "body_of",
+    "in_one_line",
+    "inferred",
+    "input_of",
+    "meaning",
+    "output_of",
+    "replayable",
+    "status_of",
+    "summary",
+    "totals",
+    "usage_of",
+]

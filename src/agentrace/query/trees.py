@@ -1,0 +1,259 @@
+"""A run as a tree: its steps in program order, what was inferred, and the processes that it started.
+
+The tree is a list of rows in the order in which they are drawn, each with its depth, so that a run may be
+nested as deep as it likes.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentrace.fold import ExchangeState, RunState, StepState, retries
+from agentrace.query.inferring import Inferred
+from agentrace.query.meanings import Meaning, StepMeaning
+from agentrace.query.obstacles import Replayable
+from agentrace.query.summaries import Status, status_of
+from agentrace.query.sums import Totals
+from agentrace.store import RunRecord, Usage
+
+
+class StepRow(Struct, frozen=True, gc=False):
+    """A recorded step."""
+
+    depth: int
+    last: bool
+    """Whether no sibling follows."""
+    run_id: bytes
+    state: StepState
+    status: str
+    """``ok``, ``failed``, ``cancelled``, ``running``, or ``interrupted`` where the process died before the end."""
+    start_ns: int
+    """Wall-clock time from the start of the tree's first run; its bar begins here."""
+    duration_ns: int
+    """Until its end, or as far as the record goes."""
+    usage: Usage | None = None
+    model: str = ""
+    """The model that served the call; if none did, the one that was asked for."""
+    finish_reason: str = ""
+    exchanges: Sequence[ExchangeState] = ()
+    streamed: bool = False
+    """Whether its output came piece by piece."""
+    parallel: bool = False
+    """Whether another step inside the same one was open at the same time."""
+
+    @property
+    def retries(self) -> int:
+        """Requests that were sent again because the one before had failed."""
+        return retries(self.exchanges) if len(self.exchanges) > 1 else 0
+
+
+class InferredRow(Struct, frozen=True, gc=False):
+    """A tool call that was only read in the messages; it stands below the model step that asked for it."""
+
+    depth: int
+    last: bool
+    run_id: bytes
+    call: Inferred
+
+
+class ProcessRow(Struct, frozen=True, gc=False):
+    """The run of a process that a step started; its own steps are below it."""
+
+    depth: int
+    last: bool
+    run_id: bytes
+    run: RunState
+    status: Status
+    start_ns: int
+    duration_ns: int
+
+
+Row: TypeAlias = StepRow | InferredRow | ProcessRow
+
+
+class Tree(Struct, frozen=True):
+    """A run with everything below it."""
+
+    run: RunState
+    status: Status
+    rows: Sequence[Row]
+    totals: Totals
+    """Over all its processes."""
+    inferred: int
+    processes: int
+    """Runs of other processes in the tree."""
+    duration_ns: int
+    """Until the last thing in the tree ended."""
+    replayable: Replayable
+    """Of the run itself, with what its processes lack."""
+
+
+_Item: TypeAlias = StepState | Inferred | RunRecord
+
+
+def tree(
+    run_id: bytes,
+    record_of: Callable[[bytes], RunRecord],
+    meaning_of: Callable[[bytes], Meaning],
+    started_by: Callable[[bytes], Sequence[bytes]],
+) -> Tree:
+    """The tree of a run. Raises ``RunNotFound`` and ``CorruptRecord``."""
+    root = record_of(run_id)
+    builder = _Builder(root, record_of, meaning_of, started_by)
+    rows = list(builder.rows())
+    ends = [row.start_ns + row.duration_ns for row in rows if not isinstance(row, InferredRow)]
+    run = root.trace.run
+    return Tree(
+        run=run,
+        status=status_of(run, root.interrupted),
+        rows=rows,
+        totals=builder.totals,
+        inferred=builder.inferred,
+        processes=len(builder.seen) - 1,
+        duration_ns=max([run.duration_ns, *ends]),
+        replayable=builder.replayable(),
+    )
+
+
+class _Builder:
+    """Walks one tree, collecting what its runs add up to."""
+
+    def __init__(
+        self,
+        root: RunRecord,
+        record_of: Callable[[bytes], RunRecord],
+        meaning_of: Callable[[bytes], Meaning],
+        started_by: Callable[[bytes], Sequence[bytes]],
+    ) -> None:
+        self.root = root
+        self.start_ts = root.trace.run.started_ts or root.trace.run.last_ts
+        self.seen = {root.run_id}
+        self.totals = Totals()
+        self.inferred = 0
+        self._meanings: dict[bytes, Meaning] = {}
+        self._parallel: set[tuple[bytes, int]] = set()
+        self._record_of = record_of
+        self._meaning_of = meaning_of
+        self._started_by = started_by
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, each after the one that it is below."""
+        waiting: list[_Waiting] = []
+        _push(waiting, self.root, self._children(self.root), 0, 0)
+        while waiting:
+            item, depth, last, record, children = waiting.pop()
+            if isinstance(item, StepState):
+                yield self._step_row(record, item, depth, last)
+                _push(waiting, record, children, item.id, depth + 1)
+            elif isinstance(item, RunRecord):
+                yield self._process_row(item, depth, last)
+                _push(waiting, item, self._children(item), 0, depth + 1)
+            else:
+                yield InferredRow(depth, last, record.run_id, item)
+
+    def replayable(self) -> Replayable:
+        """The verdict on the first run, with what the others lack in a line that names them."""
+        first, *others = self._meanings.values()
+        lacking = [
+            f"process {other.run_id.hex()[:12]}: {reason}" for other in others for reason in other.replayable.because
+        ]
+        return replace(first.replayable, because=[*first.replayable.because, *lacking])
+
+    def _children(self, record: RunRecord) -> _Children:
+        steps = record.trace.steps
+        meant = self._meanings[record.run_id] = self._meaning_of(record.run_id)
+        self.totals += meant.totals
+        self.inferred += len(meant.calls)
+        below: dict[int, list[tuple[tuple[int, int], _Item]]] = defaultdict(list)
+        for step in steps.values():
+            below[_parent(step, steps)].append(((step.id, 0), step))
+        for call in (call for call in meant.calls if call.asked_by in steps):
+            below[_parent(steps[call.asked_by], steps)].append(((call.asked_by, 1), call))
+        ids, times = list(steps), [step.started_ts for step in steps.values()]
+        for child in self._processes(record):
+            run = child.trace.run
+            before = bisect_right(times, run.started_ts)
+            place = run.parent.step_id if run.parent.step_id in steps else 0
+            below[place].append(((ids[before - 1] if before else 0, 2), child))
+        ordered = {
+            step_id: [item for _, item in sorted(items, key=lambda pair: pair[0])] for step_id, items in below.items()
+        }
+        for items in ordered.values():
+            siblings = [item for item in items if isinstance(item, StepState) and item.dispatched.seq]
+            self._parallel.update((record.run_id, step.id) for step in _overlapping(siblings))
+        return ordered
+
+    def _processes(self, record: RunRecord) -> Iterator[RunRecord]:
+        for run_id in self._started_by(record.run_id):
+            if run_id not in self.seen:  # a record may name any run as its parent, also in a circle
+                self.seen.add(run_id)
+                yield self._record_of(run_id)
+
+    def _process_row(self, record: RunRecord, depth: int, last: bool) -> ProcessRow:
+        run = record.trace.run
+        start = max(0, run.started_ts - self.start_ts)
+        status = status_of(run, record.interrupted)
+        return ProcessRow(depth, last, record.run_id, run, status, start, run.duration_ns)
+
+    def _step_row(self, record: RunRecord, step: StepState, depth: int, last: bool) -> StepRow:
+        run, sent, ended = record.trace.run, step.dispatched, step.ended
+        meant = self._meanings[record.run_id].steps.get(step.id, _NOTHING)
+        exchanges = record.trace.exchanges.get(step.id)
+        streamed = ended is not None and ended.outcome in ("exhausted", "closed_by_consumer")
+        return StepRow(
+            depth,
+            last,
+            record.run_id,
+            step,
+            "interrupted" if ended is None and (run.ended is not None or record.interrupted) else step.status,
+            max(0, sent.ts - self.start_ts),
+            max(0, run.last_ts - sent.ts) if ended is None else ended.duration_ns,
+            meant.usage,
+            meant.model,
+            meant.finish_reason,
+            () if exchanges is None else tuple(exchanges.values()),
+            streamed or sent.operation.endswith(":stream"),
+            (record.run_id, step.id) in self._parallel,
+        )
+
+
+_NOTHING: Final = StepMeaning()
+
+_Children: TypeAlias = dict[int, list[_Item]]
+"""What stands below each step of a run, in order; below 0 what stands below the run itself."""
+
+_Waiting: TypeAlias = tuple[_Item, int, bool, RunRecord, _Children]
+"""Something that is to be drawn: its depth, whether it is the last of its siblings, its run, that run's children."""
+
+
+def _push(waiting: list[_Waiting], record: RunRecord, children: _Children, below: int, depth: int) -> None:
+    """Put what stands below a step in line, the first of it foremost."""
+    items = children.get(below)
+    if items:
+        last = len(items) - 1
+        waiting.extend((items[at], depth, at == last, record, children) for at in range(last, -1, -1))
+
+
+def _overlapping(siblings: Sequence[StepState]) -> Iterator[StepState]:
+    """The steps that were open while another one was, told by the order of their events and not by clocks."""
+    open_until = 0
+    for step, later in zip_longest(siblings, siblings[1:]):
+        begin = step.dispatched.seq
+        end = sys.maxsize if step.ended is None else step.ended.seq
+        if begin < open_until or (later is not None and later.dispatched.seq < end):
+            yield step
+        open_until = max(open_until, end)
+
+
+def _parent(step: StepState, steps: Mapping[int, StepState]) -> int:
+    """The enclosing step; 0 if it is lost, or is said to have been dispatched later, as only a false record does."""
+    outer = step.dispatched.parent
+    return outer if 0 < outer < step.id and outer in steps else 0

@@ -1,0 +1,1 @@
+"""Replay: the program runs again and its boundary calls are answered from a record."""

@@ -1,0 +1,318 @@
+"""The composition root: settings, journal, redaction, capture and integrations put together, and taken apart again."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from agentrace import events
+from agentrace.capture import carriers, process
+from agentrace.capture.guard import fault, guarded, say
+from agentrace.capture.process import Recording
+from agentrace.capture.recording import Recorder, RunRecording, Tape
+from agentrace.capture.scope import ProcessScope
+from agentrace.config import Settings
+from agentrace.errors import RecordingFailed
+from agentrace.ids import Clock, SystemClock
+from agentrace.integrations.imports import ImportWatch
+from agentrace.integrations.registry import Instrumentation
+from agentrace.journal import Journal
+from agentrace.redact import environment_secrets, redactor
+from agentrace.runtime import children, surroundings
+from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
+from agentrace.version import VERSION
+
+_hooks = Hooks()
+
+
+class Runtime:
+    """Everything that records in this process. One exists at a time; see ``init`` and ``shutdown``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        open_recorder: Callable[[bytes], Recorder] | None = None,
+        tape: Tape | None = None,
+        origin: events.Origin = events.Origin(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock() if clock is None else clock
+        self.redactor = redactor(settings.redact, settings.redact_patterns, environment_secrets(os.environ))
+        self.scope = ProcessScope()
+        self.recording = Recording(self.scope, self._new_run)
+        self.recording.parent = children.parent_of(os.environ)
+        self.tape = tape
+        self.origin = origin
+        self.watch = ImportWatch()
+        self.instrumentation = Instrumentation(
+            self.watch, {"tool": settings.tools, "retriever": settings.retrievers}, answering=tape is not None
+        )
+        self.ending = Ending()
+        self.signals = Signals(self._terminated)
+        self._given_recorder = open_recorder
+        self._journal: Journal | None = None
+        self._making_journal = threading.RLock()
+        self._told_loss = False
+        self._begun = False
+        self._forking: events.Parent | None = None
+        self.before_close: Callable[[], None] | None = None
+        """Called when the program ended and its runs are about to."""
+        self.forked: Callable[[events.Parent], None] | None = None
+        """Called in a forked child with its place in the parent, before it records anything."""
+        self.after_close: Callable[[], None] | None = None
+        """Called when everything is written."""
+
+    # -- beginning and end ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to record. What was put in place is taken back if that fails."""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        self._begun = True
+        process.install(self.recording)
+        _hooks.register()
+        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self.close, self._before_fork, self._after_fork
+        self.watch.install()
+        carriers.carry_threads()
+        carriers.carry_execs(self._environment, self.close)
+        self.watch.when("asyncio.base_events", carriers.carry_asyncio)
+        self.watch.when("asyncio.tasks", self._know_asyncio)
+        self.watch.when("concurrent.futures.thread", carriers.carry_pools)
+        self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
+        self.watch.when("multiprocessing.util", self._know_multiprocessing)
+        self.instrumentation.install()
+        self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
+        self.ending.watch()
+        self.signals.install()
+
+    def close(self) -> None:
+        """End every run, write out what is pending, and leave the program as it was before :meth:`start`."""
+        if not self._begun:
+            return
+        before, self.before_close = self.before_close, None
+        if before is not None:
+            before()
+        # Other threads may be taking steps: first nobody begins one, then the runs end.
+        self.recording.over = True
+        if process.current is self.recording:
+            process.install(None)
+        try:
+            for run in self.recording.runs():
+                self._end(run)
+        finally:
+            self._leave()
+            if self._journal is not None:
+                self._journal.close(timeout=self.settings.exit_timeout)
+        if self.after_close is not None:
+            self.after_close()
+
+    def _leave(self) -> None:
+        """Take back everything that :meth:`start` put in place."""
+        self._begun = False
+        let_writers_finish()
+        _hooks.at_exit = _hooks.before_fork = _hooks.after_fork = None
+        self.signals.remove()
+        self.instrumentation.remove()
+        self.watch.remove()
+        carriers.restore_all()
+
+    def flush(self) -> None:
+        """Return when everything recorded so far is as safe as the settings promise."""
+        if self._journal is not None:
+            self._journal.flush()
+
+    def _end(self, run: RunRecording) -> None:
+        try:
+            if run.opened:
+                self._describe(run)
+            run.close(self._ending_of(run))
+        except Exception as error:
+            fault(error)
+        finally:
+            if not run.closed:
+                run.abandon()
+
+    @guarded
+    def _describe(self, run: RunRecording) -> None:
+        run.end_unfinished()
+        run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
+
+    def end_run(self, run: RunRecording, error: BaseException | None) -> None:
+        """End one run of several, with the exception that left its block."""
+        run.failure = error
+        run.exit_code = 0 if error is None else 1
+        self._end(run)
+
+    def _ending_of(self, run: RunRecording) -> events.WorkflowCompleted | events.WorkflowFailed:
+        error = run.failure if run.exit_code is not None else self.ending.error()
+        code = self.ending.exit_code() if run.exit_code is None else run.exit_code
+        verdict, caveats = ("", []) if self.tape is None else self.tape.verdict()
+        # The sequence number is taken last: an end that could not be put together leaves no hole.
+        rest: dict[str, Any] = {
+            "exit_code": code,
+            "duration_ns": self.clock.monotonic_ns() - run.started_ns,
+            "steps": run.steps,
+            "lost": run.lost,
+            "faults": run.own_faults(),
+            "health": sorted(run.health),
+            "replay": verdict,
+            "caveats": caveats,
+        }
+        if error is None and code == 0:
+            return events.WorkflowCompleted(run.last_seq(), events.RUN_STEP, self.clock.wall_ns(), **rest)
+        failure = None if error is None else run.describe_failure(error)
+        return events.WorkflowFailed(run.last_seq(), events.RUN_STEP, self.clock.wall_ns(), failure=failure, **rest)
+
+    @guarded
+    def _terminated(self, signal_name: str) -> None:
+        for run in self.recording.runs():
+            if run.opened:
+                run.emit(events.ExecutionAborted, events.RUN_STEP, "signal", signal_name, "the process was told to end")
+            run.exit_code, run.failure = 143, None
+        self.close()
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    def _new_run(self, parent: events.Parent, name: str) -> RunRecording:
+        def started(run: RunRecording) -> events.WorkflowStarted:
+            return self._started(run, parent, name)
+
+        return RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape)
+
+    def _recorder(self, run_id: bytes) -> Recorder:
+        if self._given_recorder is not None:
+            return self._given_recorder(run_id)
+        return cast("Recorder", self.journal().writer(run_id))  # its methods are attributes
+
+    def journal(self) -> Journal:
+        """The process's journal, opened when first needed."""
+        with self._making_journal:
+            if self._journal is None:
+                self._journal = Journal(
+                    self.settings.home,
+                    durability=self.settings.durability,
+                    on_failure=self._lost,
+                    tombstone=events.tombstone,
+                    seal=self.settings.seal,
+                )
+            return self._journal
+
+    def _started(self, run: RunRecording, parent: events.Parent, name: str) -> events.WorkflowStarted:
+        settings = self.settings
+        return events.WorkflowStarted(
+            run.next_seq(),
+            events.RUN_STEP,
+            self.clock.wall_ns(),
+            name=name or settings.name or surroundings.program_name(),
+            workflow=settings.workflow or "",
+            agent=settings.agent or "",
+            session_id=settings.session_id or "",
+            tenant=settings.tenant or "",
+            workspace=settings.workspace or "",
+            project=settings.project or "",
+            operator=settings.operator or "",
+            argv=self.redactor.argv(surroundings.argv()),
+            cwd=run.clean(surroundings.working_directory()),
+            pid=os.getpid(),
+            python=surroundings.python(),
+            platform=surroundings.platform(),
+            hash_seed=surroundings.hash_seed(),
+            timezone=surroundings.timezone(),
+            sdk=VERSION,
+            redaction=f"{self.redactor.profile}/{self.redactor.version}",
+            durability=self._durability(),
+            origin=self.origin,
+            parent=parent,
+        )
+
+    def _durability(self) -> str:
+        if self._journal is None:
+            return "memory"
+        return self.settings.durability if self._journal.mode == "mmap" else f"buffered: {self._journal.why}"
+
+    def _described(self) -> Sequence[Any]:
+        seen = self.instrumentation
+        return (
+            surroundings.git_commit(surroundings.working_directory()),
+            None,
+            surroundings.own_modules(list(sys.modules.values())),
+            seen.versions(),
+            "",
+            list(seen.tools()),
+            list(seen.unsupported()),
+        )
+
+    # -- what goes wrong -----------------------------------------------------------------------------------------
+
+    def _lost(self, error: BaseException, count: int) -> None:
+        if not self._begun and isinstance(error, ValueError):
+            return  # a thread that goes on after the end; what it wanted to write belongs to no run
+        for run in self.recording.runs():
+            run.lost += count
+            run.health.add("incomplete")
+            if run.opened:
+                run.encoder.forget()
+        if self.settings.on_error == "raise":
+            raise RecordingFailed(
+                f"{count} event(s) could not be kept in {self.settings.home}: {error}",
+                do="make room or make the directory writable; on_error='warn' lets the program go on unrecorded",
+            ) from error
+        if not self._told_loss:
+            self._told_loss = True
+            say(
+                f"agentrace: events are being lost, the program goes on: {error}\n"
+                f"  what to do: make room or make {self.settings.home} writable; `agentrace doctor` tells more"
+            )
+
+    # -- other processes -----------------------------------------------------------------------------------------
+
+    def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        return children.environment(self.recording, str(self.settings.home), given)
+
+    @guarded
+    def _before_fork(self) -> None:
+        self._forking = children.branch_process(self.recording)
+
+    @guarded
+    def _after_fork(self) -> None:
+        self._making_journal = threading.RLock()
+        journal, self._journal = self._journal, None
+        self.recording.abandon()
+        if journal is not None:
+            journal.forget()
+        self.scope = self.recording.scope = ProcessScope()
+        if "asyncio.tasks" in sys.modules:
+            self._know_asyncio(sys.modules["asyncio.tasks"])
+        if self._forking is not None:
+            self.recording.parent = self._forking
+            if self.forked is not None:
+                self.forked(self._forking)
+
+    def _know_multiprocessing(self, module: Any) -> None:
+        # A forked multiprocessing child leaves by os._exit, without atexit; its own finalizers do run. They are
+        # cleared when the child begins, right before these callbacks.
+        module.register_after_fork(self, Runtime._end_with_child)
+        if sys.argv[1:2] == ["--multiprocessing-fork"]:  # a spawned child; it runs no such callbacks
+            self._end_with_child()
+        carriers.carry_spawns(module, self._environment)
+
+    def _end_with_child(self) -> None:
+        sys.modules["multiprocessing.util"].Finalize(None, self._close_in_child, exitpriority=-100)
+
+    def _close_in_child(self) -> None:
+        self.ending.note_passing()
+        self.close()
+
+    def _know_asyncio(self, module: Any) -> None:
+        self.scope.running_loop = module.events._get_running_loop
+        self.scope.current_task = module.current_task

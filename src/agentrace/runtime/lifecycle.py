@@ -1,0 +1,170 @@
+"""The ends of a process as its recording sees them: exit, exceptions, signals, fork.
+
+The exit code and the exception are learnt from what the interpreter keeps anyway, except for ``sys.exit``, whose
+argument is noted on the way through.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+from agentrace.capture import call, exchange, recording
+from agentrace.capture.carriers import replace
+
+
+class Ending:
+    """How this process is going to end, as far as it is known."""
+
+    def __init__(self) -> None:
+        self.exit_argument: Any = None
+        self.exited = False
+        self._outermost: FrameType | None = None
+        """The frame in which the main thread's program runs, once it has asked to exit."""
+        self._passing: BaseException | None = None
+        self._before: Any = getattr(sys, "last_value", None)
+
+    def error(self) -> BaseException | None:
+        """The exception that ended the program, if one did."""
+        if self._passing is not None:
+            return self._passing
+        last = getattr(sys, "last_value", None)
+        return last if isinstance(last, BaseException) and last is not self._before else None
+
+    def note_passing(self) -> None:
+        """In a multiprocessing child's last ``finally``: the exception that is on its way out, if one is."""
+        error = sys.exc_info()[1]
+        if isinstance(error, SystemExit):
+            self.exit_argument, self.exited = error.code, True
+        else:
+            self._passing = error
+
+    def exit_code(self) -> int:
+        """The exit status: of ``sys.exit``, 130 for an interrupt, 1 for an exception, else 0."""
+        error = self.error()
+        if error is not None:
+            return 130 if isinstance(error, KeyboardInterrupt) else 1
+        if not self.exited or self.exit_argument is None or _has_returned(self._outermost):
+            return 0  # also when somebody caught what sys.exit raised, and the program went on to its end
+        return self.exit_argument & 0xFF if isinstance(self.exit_argument, int) else 1
+
+    def watch(self) -> None:
+        """Note what ``sys.exit`` is given."""
+        replace(sys, "exit", self._exit)
+
+    def _exit(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def exit(status: Any = None, /) -> Any:  # noqa: A001
+            if threading.current_thread() is threading.main_thread():
+                self.exit_argument, self.exited = status, True
+                self._outermost = _outermost(sys._getframe(1))
+            return original(status)
+
+        return exit
+
+
+def _outermost(frame: FrameType) -> FrameType:
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _has_returned(frame: FrameType | None) -> bool:
+    """Whether a frame that is over was left by ``return``, and not by an exception."""
+    if frame is None:
+        return False
+    import opcode
+
+    code = frame.f_code.co_code
+    return 0 <= frame.f_lasti < len(code) and opcode.opname[code[frame.f_lasti]].startswith("RETURN")
+
+
+class Signals:
+    """SIGTERM while the program left it at its default: told in the trace, then the default happens."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+        self._installed = False
+
+    def install(self) -> None:
+        """Only where the program has not decided itself and Python allows it."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._handle)
+            self._installed = True
+
+    def remove(self) -> None:
+        """Put the default back, if it is still ours to put back."""
+        ours = self._installed and threading.current_thread() is threading.main_thread()
+        if ours and signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._installed = False
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        try:
+            self._told(signal.Signals(number).name)
+        finally:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+_WRITERS: Final = frozenset(module.__file__ for module in (call, exchange, recording))
+_FRAMES: Final = 12
+"""How far below the top of a thread's stack one of the writers may be."""
+_PATIENCE: Final = 0.1
+
+
+def let_writers_finish() -> None:
+    """Wait, for a tenth of a second at most, until no other thread is in the middle of writing an event.
+
+    What such a thread does not get written before the process ends would be a hole in a run that has ended.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while _others_are_writing() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _others_are_writing() -> bool:
+    mine = threading.get_ident()
+    for ident, top in sys._current_frames().items():
+        frame: FrameType | None = None if ident == mine else top
+        for _ in range(_FRAMES):
+            if frame is None:
+                break
+            if frame.f_code.co_filename in _WRITERS:
+                return True
+            frame = frame.f_back
+    return False
+
+
+class Hooks:
+    """Functions that the interpreter calls; they can never be unregistered, so they look up who is there."""
+
+    def __init__(self) -> None:
+        self.at_exit: Callable[[], None] | None = None
+        self.before_fork: Callable[[], None] | None = None
+        self.after_fork: Callable[[], None] | None = None
+        self._registered = False
+
+    def register(self) -> None:
+        """Once per process."""
+        if self._registered:
+            return
+        self._registered = True
+        atexit.register(self._call, "at_exit")
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=lambda: self._call("before_fork"), after_in_child=lambda: self._call("after_fork")
+            )
+
+    def _call(self, name: str) -> None:
+        hook = getattr(self, name)
+        if hook is not None:
+            hook()

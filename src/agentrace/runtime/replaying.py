@@ -1,0 +1,192 @@
+"""What ``agentrace replay`` starts inside the program's process: a tape instead of the world, and no network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Final, cast
+
+from msgspec import Raw
+
+from agentrace import config, events, runtime
+from agentrace.canonical import Reader
+from agentrace.capture import process
+from agentrace.capture.guard import fault, say
+from agentrace.capture.recording import Recorder
+from agentrace.capture.step import Step
+from agentrace.errors import AgentraceError, CorruptRecord
+from agentrace.ids import format_run_id, parse_run_id
+from agentrace.query import RunRecord, Runs, inferred, replayable
+from agentrace.replay.offline import refuse_network
+from agentrace.replay.source import tape_steps
+from agentrace.replay.tape import Divergence, ExactTape
+from agentrace.runtime import children, surroundings
+from agentrace.runtime.assembly import Runtime
+
+SOURCE: Final = "AGENTRACE_REPLAY"
+"""``RUN_ID@STORE``: the run that answers this process."""
+DIVERGED: Final = 3
+"""Exit code of a program whose replay diverged."""
+NOT_STARTED: Final = 2
+"""Exit code when the replay could not begin."""
+
+
+class _Remembering:
+    """A recorder that also keeps payloads at hand, so that live arguments can be read back and compared."""
+
+    def __init__(self, inner: Recorder, payloads: dict[bytes, bytes]) -> None:
+        self.event = inner.event
+        self.finished = inner.finished
+        self._keep = inner.payload
+        self._payloads = payloads
+
+    def payload(self, digest: bytes, data: bytes, /) -> None:
+        """Keep a payload on disk and in memory."""
+        self._payloads[digest] = data
+        self._keep(digest, data)
+
+
+class Replaying:
+    """The replay of one process."""
+
+    def __init__(self, runs: Runs, source: RunRecord, settings: config.Settings) -> None:
+        self._runs = runs
+        self._source = source
+        self._payloads: dict[bytes, bytes] = {}
+        self.tape = self._tape(source)
+        origin = events.Origin("replay", source.run_id)
+        self.runtime = Runtime(settings, tape=self.tape, origin=origin, open_recorder=self._recorder)
+        self.runtime.forked = self._forked
+
+    def _tape(self, source: RunRecord | None) -> ExactTape:
+        found = None if source is None else replayable(source, inferred(source))
+        return ExactTape(
+            [] if source is None else tape_steps(source),
+            read_source=self._source.values.python if source is None else source.values.python,
+            read_live=Reader(self._payload).json,
+            caveats=[] if found is None else [*found.because, *found.caveats],
+            on_divergence=self._diverged,
+            give_up=self._leave,
+        )
+
+    def _forked(self, place: events.Parent) -> None:
+        """This is a forked child: it is answered from the run that the recorded child wrote, if it wrote one."""
+        self.answer_from(recorded_child(self._runs, self._source.run_id, place.flow))
+
+    def answer_from(self, source: RunRecord | None) -> None:
+        """Answer from another run; from none at all if there is none."""
+        self.tape = self.runtime.tape = self._tape(source)
+        self._source = self._source if source is None else source
+        self.runtime.origin = events.Origin("replay", b"" if source is None else source.run_id)
+
+    def begin(self) -> None:
+        """Answer from now on; nothing goes out any more."""
+        for name, value in self.runtime.instrumentation.credentials().items():
+            os.environ.setdefault(name, value)
+        runtime.start(self.runtime)
+        refuse_network(self._refused)
+        recording = process.current
+        if recording is not None and not recording.parent.run_id:
+            recording.implicit().open()
+        self.runtime.before_close = self._finished
+        self.runtime.after_close = self._exit_code
+
+    def _payload(self, digest: bytes) -> bytes:
+        try:
+            return self._payloads[digest]
+        except KeyError:
+            raise CorruptRecord("a payload of the replay itself is missing", do="report this") from None
+
+    def _recorder(self, run_id: bytes) -> Recorder:
+        writer = cast("Recorder", self.runtime.journal().writer(run_id))  # its methods are attributes
+        return _Remembering(writer, self._payloads)
+
+    def _refused(self, what: str) -> BaseException:
+        recording = process.current
+        step = None if recording is None else recording.enclosing()
+        report = f"the program reaches for the network past everything that is recorded: {what}"
+        return self.tape.diverged("UNPATCHED_NETWORK", report, step)
+
+    def _diverged(self, found: Divergence, step: Step | None) -> None:
+        """Written before it is raised: a program may swallow what is raised."""
+        recording = process.current
+        if recording is None:
+            return
+        run = recording.implicit() if step is None else step.run
+        try:
+            observed: Raw = events.NO_VALUE if step is None else step.input
+            run.emit(
+                events.ReplayDiverged,
+                found.step_id,
+                found.code,
+                found.expected_step,
+                events.NO_VALUE,
+                observed,
+                run.clean(found.report),
+            )
+        except Exception as error:
+            fault(error)
+        say(f"agentrace: the replay stops: {found.code}: {found.report}")
+        # A program that swallows the divergence and spins would never end.
+        timer = threading.Timer(5.0, self._leave)
+        timer.daemon = True
+        timer.start()
+
+    def _leave(self) -> None:
+        self.runtime.close()
+        self._exit_code()
+
+    def _exit_code(self) -> None:
+        """A diverged replay ends with its own exit code, whatever the program made of the divergence."""
+        if self.tape.latched is None:
+            return
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(DIVERGED)
+
+    def _finished(self) -> None:
+        """At the program's end: what was left unanswered is a divergence too, and the exit code says so."""
+        before = self.tape.latched
+        found = self.tape.finish()
+        if found is not None and before is None:
+            self._diverged(found, None)
+
+
+def recorded_child(runs: Runs, source: bytes, flow: str) -> RunRecord | None:
+    """The run of the process that ``source`` started at ``flow``."""
+    for run_id in runs.started_by(source):
+        record = runs.record(run_id)
+        started = record.trace.run.started
+        if started is not None and started.parent.flow == flow:
+            return record
+    return None
+
+
+def begin() -> None:
+    """Replay as the environment says; a replay that cannot start ends the process, since nothing may go live."""
+    if surroundings.is_own_command():
+        return
+    try:
+        run_id, _, home = os.environ[SOURCE].partition("@")
+        settings = config.load({}, environ=os.environ, cwd=Path.cwd())
+        runs = Runs(Path(home))
+        source = runs.record(parse_run_id(run_id))
+        place = children.parent_of(os.environ)
+        if place.run_id:
+            child = recorded_child(runs, source.run_id, place.flow)
+            if child is not None:
+                os.environ[SOURCE] = f"{format_run_id(child.run_id)}@{home}"
+            # A child that recorded nothing has nothing to be answered from: a call it makes is one too many.
+            replaying = Replaying(runs, source, settings)
+            replaying.answer_from(child)
+        else:
+            replaying = Replaying(runs, source, settings)
+        replaying.begin()
+    except (AgentraceError, ValueError, OSError) as error:
+        say(f"agentrace: the replay cannot start: {error}")
+        sys.stderr.flush()
+        os._exit(NOT_STARTED)

@@ -1,0 +1,99 @@
+"""A store directory, opened for reading: which runs it holds, and the record of each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from agentrace import events, journal
+from agentrace.errors import StoreError
+from agentrace.journal import Problem, RunEntry
+from agentrace.journal.lanes import Place
+from agentrace.journal.run_directory import segment_paths
+from agentrace.store.derived import Derived
+from agentrace.store.record import RunRecord
+from agentrace.store.references import missing
+
+RECOVERY_SECONDS: Final = 5.0
+"""How long opening a store seals what dead processes left; the next one goes on
+from there, and what is not sealed yet can be read all the same."""
+
+
+class Store:
+    """The runs of one directory, as they were when it was opened. For one thread at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.derived = Derived(root)
+        """Where results that can be computed again are kept."""
+
+    @cached_property
+    def _snapshot(self) -> journal.Snapshot:
+        # A store that may only be read is read as it is.
+        with contextlib.suppress(OSError):
+            journal.recover(self.root, tombstone=events.tombstone, timeout=RECOVERY_SECONDS)
+        try:
+            return journal.Snapshot(self.root)
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+
+    @cached_property
+    def entries(self) -> list[RunEntry]:
+        """All runs, the newest last. Raises ``StoreError``."""
+        try:
+            return self._snapshot.runs()
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+
+    def record(self, run_id: bytes) -> RunRecord:
+        """One run. Raises ``RunNotFound``, and ``StoreError`` where it cannot be read."""
+        try:
+            return RunRecord(self._snapshot.record(run_id))
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+
+    def problems(self, run_id: bytes) -> list[Problem]:
+        """Everything in a run's record that is not as it was written; empty if it is whole. Raises ``RunNotFound``."""
+        found = journal.verify(self.root, run_id)
+        record = self._snapshot.record(run_id)
+        lost = missing(record.events(), record.payload)
+        known = {problem.text for problem in found}
+        return [*found, *(Problem("payload", text) for _, text in lost if text not in known)]
+
+    def fingerprint(self, run_id: bytes) -> str:
+        """Equal for two moments between which a run that is over did not change: its segments and their sizes."""
+        sizes: list[str] = []
+        for path in segment_paths(Place(self.root).segments / run_id.hex()):
+            with contextlib.suppress(OSError):
+                sizes.append(f"{path.name}:{os.stat(path).st_size}")
+        return " ".join(sizes)
+
+    def size(self) -> int:
+        """Bytes of all files of the store."""
+        return _size(self.root)
+
+
+def _unreadable(root: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"the store {root} cannot be read: {error.strerror or error}",
+        do="make it readable for this user, or name another one with AGENTRACE_HOME",
+    )
+
+
+def _size(directory: Path) -> int:
+    """Bytes on the disk in a directory: of a file that was allocated ahead, what it really takes."""
+    total = 0
+    pending = [os.fspath(directory)]
+    while pending:
+        # Lanes come and go while other processes record.
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+    return total

@@ -1,0 +1,103 @@
+"""What an event refers to: the payloads in its values, and those that they refer to in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from msgspec import Raw
+
+from agentrace.canonical import tags
+from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
+from agentrace.errors import CorruptRecord
+
+_HOLDING: Final = frozenset(
+    {
+        tags.TUPLE,
+        tags.SET,
+        tags.FROZENSET,
+        tags.PATH,
+        tags.ENUM,
+        tags.RANGE,
+        tags.PAIRS,
+        tags.OBJECT,
+        tags.SUBCLASS,
+    }
+)
+"""Kinds of values whose encoding holds other values."""
+_NESTED: Final = frozenset({"value", "list", "body"})
+"""Kinds of payloads that are values themselves."""
+
+
+def missing(events: Iterable[bytes], payload: Callable[[bytes], bytes]) -> list[tuple[bytes, str]]:
+    """The digests that can be reached from ``events`` but not read, and why; in the order in which they are met."""
+    known: set[bytes] = set()
+    lost: list[tuple[bytes, str]] = []
+    waiting: list[tuple[bytes, str]] = []
+    for event in events:
+        waiting.extend(references(event))
+        while waiting:
+            digest, kind = waiting.pop()
+            if digest in known:
+                continue
+            known.add(digest)
+            try:
+                data = payload(digest)
+                waiting.extend(references(data) if kind in _NESTED else ())
+                waiting.extend(_base(data, kind))
+            except CorruptRecord as failure:
+                lost.append((digest, failure.what))
+    return lost
+
+
+def references(data: bytes | Raw) -> Iterator[tuple[bytes, str]]:
+    """Digest and kind of the payloads that a canonical value, or an event, names. Raises ``CorruptRecord``."""
+    return (_reference(found.data) for found in tagged(data) if found.code == tags.PAYLOAD)
+
+
+def tagged_throughout(data: bytes | Raw, payload: Callable[[bytes], bytes]) -> Iterator[Tagged]:
+    """What :func:`tagged` yields, and the same of every payload that holds values. Raises ``CorruptRecord``."""
+    waiting: list[bytes | Raw] = [data]
+    known: set[bytes] = set()
+    while waiting:
+        for found in tagged(waiting.pop()):
+            yield found
+            if found.code == tags.PAYLOAD:
+                digest, kind = _reference(found.data)
+                while kind in ("value", "list") and digest not in known:
+                    known.add(digest)
+                    node = payload(digest)
+                    waiting.append(node)
+                    digest = next((base for base, _ in _base(node, kind)), digest)
+
+
+def tagged(data: bytes | Raw) -> Iterator[Tagged]:
+    """Everything in a canonical value that msgpack has no word for. Raises ``CorruptRecord``."""
+    stack: list[tuple[Any, int]] = [(load(data), 0)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > MAX_NESTING:
+            raise CorruptRecord("a recorded value is nested too deep", do="do not trust this record")
+        if isinstance(value, list):
+            stack.extend((item, depth + 1) for item in value)
+        elif isinstance(value, dict):
+            stack.extend((item, depth + 1) for item in value.values())
+        elif isinstance(value, Tagged):
+            yield value
+            if value.code in _HOLDING:
+                stack.append((load(value.data), depth + 1))
+
+
+def _reference(data: bytes) -> tuple[bytes, str]:
+    match load(data):
+        case [bytes(digest), str(kind), int()]:
+            return digest, kind
+        case _:
+            raise CorruptRecord("a reference to a payload is malformed", do="do not trust this record")
+
+
+def _base(node: bytes, kind: str) -> Iterator[tuple[bytes, str]]:
+    """The node that a node of a growing list or body is told by."""
+    known = load(node) if kind in ("list", "body") else None
+    if isinstance(known, list) and known and isinstance(known[0], bytes):
+        yield known[0], kind

@@ -1,0 +1,149 @@
+"""Whatever a client hands over, as plain data that is equal only if the program could not tell the difference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import httpx2
+from openai._base_client import BasePage
+from openai._legacy_response import HttpxBinaryResponseContent, LegacyAPIResponse
+from openai._response import BaseAPIResponse
+from openai._streaming import AsyncStream, Stream
+from pydantic import BaseModel
+
+PLAIN = (type(None), bool, int, str, bytes)
+
+
+def observed(value: Any) -> Any:
+    """``value`` with the classes, fields and private marks that a program can see."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, float):
+        return ("float", repr(value))
+    if isinstance(value, BaseException):
+        return exception(value)
+    if isinstance(value, (list, tuple)):
+        return (_class(value), [observed(item) for item in value])
+    if isinstance(value, dict):
+        return (_class(value), [(observed(key), observed(item)) for key, item in value.items()])
+    if isinstance(value, set):
+        return (_class(value), sorted(map(repr, value)))
+    for kind, fields in _SEEN:
+        if isinstance(value, kind):
+            return (_class(value), {name: observed(item) for name, item in fields(value).items()})
+    raise AssertionError(f"nobody has said what of a {_class(value)} can be seen")
+
+
+def exception(error: BaseException) -> Any:
+    """An exception with its public fields and its chain of causes."""
+    fields = {name: item for name, item in vars(error).items() if name not in _HIDDEN}
+    return (
+        _class(error),
+        {
+            "str": str(error),
+            "fields": observed(fields),
+            "suppresses": error.__suppress_context__,
+            "causes": causes(error),
+        },
+    )
+
+
+def causes(error: BaseException) -> list[tuple[str, str]]:
+    """Class and text of each explicit cause, nearest first."""
+    found: list[tuple[str, str]] = []
+    cause = error.__cause__
+    while cause is not None:
+        found.append((_class(cause), str(cause)))
+        cause = cause.__cause__
+    return found
+
+
+_HIDDEN = {"__notes__", "_request"}
+"""The request of a transport's error is looked at where the client's error shows it."""
+
+
+def _class(value: object) -> str:
+    return f"{type(value).__module__}:{type(value).__qualname__}"
+
+
+def _model(value: BaseModel) -> dict[str, Any]:
+    return {
+        "fields": dict(value.__dict__),
+        "set": set(value.model_fields_set),
+        "extra": value.model_extra,
+        "request_id": getattr(value, "_request_id", None),
+    }
+
+
+def _page(value: Any) -> dict[str, Any]:
+    return {**_model(value), "next": value.has_next_page()}
+
+
+def _response(value: Any) -> dict[str, Any]:
+    read = hasattr(value, "_content")
+    return {
+        "status": value.status_code,
+        "reason": value.reason_phrase,
+        "version": value.http_version,
+        "headers": value.headers.raw,
+        "request": value.request,
+        "extensions": {name for name in value.extensions if name != "network_stream"},
+        "live": "network_stream" in value.extensions,
+        "history": value.history,
+        "next": value.next_request,
+        "encoding": value.encoding if read else None,
+        "content": value.content if read else None,
+        "text": value.text if read else None,
+        "closed": value.is_closed,
+        "consumed": value.is_stream_consumed,
+        "downloaded": value.num_bytes_downloaded,
+        "stream": type(value.stream).__name__,
+        "timed": _timed(value),
+        "cookies": sorted(value.cookies.items()),
+    }
+
+
+def _timed(response: Any) -> bool:
+    try:
+        return bool(response.elapsed.total_seconds() >= 0)
+    except RuntimeError:
+        return False
+
+
+def without_boundary(data: bytes) -> bytes:
+    """``data`` with one fixed boundary instead of the random one of a multipart body."""
+    return _BOUNDARY.sub(b"boundary", data)
+
+
+_BOUNDARY = re.compile(rb"(?<=boundary=)[0-9a-f]{32}|(?<=--)[0-9a-f]{32}")
+
+
+def _request(value: Any) -> dict[str, Any]:
+    return {
+        "method": value.method,
+        "url": str(value.url),
+        "headers": [(name, without_boundary(item)) for name, item in value.headers.raw],
+        "content": without_boundary(getattr(value, "_content", b"")),
+        "stream": type(value.stream).__name__,
+        "extensions": sorted(value.extensions),
+    }
+
+
+def _wrapped(value: Any) -> dict[str, Any]:
+    return {"http": value.http_response, "retries": value.retries_taken, "request_id": value.request_id}
+
+
+_SEEN: tuple[tuple[type | tuple[type, ...], Callable[[Any], dict[str, Any]]], ...] = (
+    (BasePage, _page),
+    (BaseModel, _model),
+    ((httpx.Response, httpx2.Response), _response),
+    ((httpx.Request, httpx2.Request), _request),
+    ((httpx.Headers, httpx2.Headers), lambda value: {"raw": value.raw}),
+    ((LegacyAPIResponse, BaseAPIResponse), _wrapped),
+    (HttpxBinaryResponseContent, lambda value: {"content": value.content, "http": value.response}),
+    ((Stream, AsyncStream), lambda value: {"http": value.response}),
+)
+"""What is looked at, by class; the first that fits."""

@@ -1,0 +1,103 @@
+"""docs/cli.md: every command with its help and its options, made of what click knows of them."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import click
+
+from agentrace.cli import COMMANDS, agentrace
+
+WIDTH = 110
+
+HEAD = """\
+# The command line
+
+`agentrace COMMAND --help` says the same in the terminal. Exit codes: 0, 1 where a check found something (`verify`,
+`doctor`), 2 for a mistake in what was typed or an [error](errors.md), 3 where a replay diverged, 130 after Ctrl-C.
+`run` and `replay` otherwise end as the program does.
+
+Output is plain text in 100 columns where it is no terminal, and the same for the same record; colours are for
+terminals only, and `NO_COLOR` switches them off. `--json` prints JSON with times in nanoseconds. Whatever a record
+holds, control characters and escape sequences in it are shown as escapes such as `\\x1b`.
+
+## Naming a run
+
+| reference | means |
+| --- | --- |
+| `@last` | the newest run that no other run started |
+| `@last~2` | the second before it |
+| `01a1f910` | the run whose id begins like that (four digits or more, with or without hyphens) |
+| `checkout` | the newest run of that name |
+| `@last:7` | step 7 of a run named in one of these ways |
+
+## Reading the tree
+
+`agentrace show` draws one row for each step: its number (what `RUN:STEP` takes), a mark, its kind and name, how long
+it took, tokens in and out, and a bar on a common time line. The thin part of a bar is the time before the first piece
+of a streamed answer.
+
+| mark | in ASCII | the step |
+| --- | --- | --- |
+| `∥` | `=` | was open at the same time as another one beside it |
+| `✗` | `x` | failed; the exception is told once, where it came from |
+| `⊘` | `-` | was cancelled |
+| `▸` | `>` | is running |
+| `…` | `~` | had not ended when its run did, or when the process died |
+| `?` | `?` | was not recorded: a tool call that could only be read in the messages |
+"""
+
+
+def cli_page() -> str:
+    """The page, without its first line."""
+    return HEAD + "".join(_sections())
+
+
+def _sections() -> Iterator[str]:
+    context = click.Context(agentrace)
+    for name, summary in COMMANDS.items():
+        command = agentrace.get_command(context, name)
+        assert command is not None
+        yield f"\n## agentrace {name}\n\n{summary}\n\n{_usage(name, command)}\n\n"
+        yield "\n\n".join(_told(command.help or "")) + "\n"
+        yield _options([option for option in command.params if isinstance(option, click.Option)])
+
+
+def _usage(name: str, command: click.Command) -> str:
+    """How it is typed: ``agentrace show [OPTIONS] [RUN[:STEP]]``."""
+    words = [f"agentrace {name}", "[OPTIONS]"]
+    for argument in command.params:
+        if isinstance(argument, click.Argument):
+            word = (argument.metavar or (argument.name or "").upper()) + ("..." if argument.nargs == -1 else "")
+            words.append(word if argument.required else f"[{word}]")
+    return f"```text\n{' '.join(words)}\n```"
+
+
+def _told(text: str) -> Iterator[str]:
+    """The paragraphs of a help text; what click is told to leave as it is becomes a fence."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        if paragraph.startswith("\b"):
+            title, *lines = paragraph.removeprefix("\b").strip("\n").split("\n")
+            yield f"{title}\n\n```text\n{textwrap.dedent(chr(10).join(lines))}\n```"
+        else:
+            yield textwrap.fill(" ".join(paragraph.split()), WIDTH, break_on_hyphens=False)
+
+
+def _options(options: Sequence[click.Option]) -> str:
+    if not options:
+        return ""
+    rows = [f"| {_spelt(option)} | {option.help}{_default(option)} |" for option in options]
+    return "\n".join(["", "| option | what it does |", "| --- | --- |", *rows, ""])
+
+
+def _spelt(option: click.Option) -> str:
+    """``-n, --number INTEGER``, with what it takes."""
+    kinds = option.type.choices if isinstance(option.type, click.Choice) else ()
+    taken = "\\|".join(map(str, kinds)) or option.metavar or option.type.name.partition(" ")[0].upper()
+    return f"`{', '.join(option.opts)}{'' if option.is_flag else ' ' + taken}`"
+
+
+def _default(option: click.Option) -> str:
+    return f" Default: {option.default}." if option.show_default else ""

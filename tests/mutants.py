@@ -1,0 +1,185 @@
+"""``make mutants``: the code is broken on purpose, one place at a time, and every break must fail a test.
+
+Each mutant is a text that is replaced in one file of a copy of the tree, and the tests that have to notice. A mutant
+whose text is not found any more, or whose tests pass with the break, is reported; the exit code is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One break: what it is, where, and who has to notice."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "a secret in a text leaf is written",
+        "canonical/encoding.py",
+        "found = self._redaction.text(text)",
+        "found = None",
+        ("tests/property/test_canonical_growth.py::test_a_secret_is_nowhere_in_what_is_written",),
+    ),
+    Mutant(
+        "lists of one length are taken for the same list",
+        "canonical/history.py",
+        "        return marshal.dumps(items, 2), 5",
+        "        return bytes(2048 * len(items)), 0",
+        ("tests/property/test_canonical_growth.py::test_lists_that_only_look_alike_are_told_apart",),
+    ),
+    Mutant(
+        "a byte of a body's new part is dropped",
+        "canonical/bodies.py",
+        "return clean[len(before) : ",
+        "return clean[len(before) + 1 : ",
+        ("tests/property/test_canonical_growth.py::test_bodies_read_back_as_they_were_sent_without_what_is_secret",),
+    ),
+    Mutant(
+        "a value that cannot be told is told as None",
+        "canonical/encoding.py",
+        'return self.opaque(value, "no codec for this type")',
+        "return None",
+        ("tests/unit/test_replay_outcomes.py::test_what_the_record_only_describes_is_not_made_up",),
+    ),
+    Mutant(
+        "the flow of a step is not left",
+        "capture/shapes.py",
+        "        scope.FLOW.set(step.outer)\n        follow",
+        "        follow",
+        ("tests/unit/test_capture_flows.py", "tests/unit/test_capture_shapes.py"),
+    ),
+    Mutant(
+        "a pool's workers count as branches",
+        "capture/carriers.py",
+        "_pool.starting = True",
+        "_pool.starting = False",
+        ("tests/unit/test_capture_flows.py::test_the_number_of_workers_of_a_pool_does_not_matter",),
+    ),
+    Mutant(
+        "tasks have no flow of their own",
+        "capture/carriers.py",
+        "        FLOW.set(flow)  # the task copies the current context when it is made\n",
+        "",
+        ("tests/unit/test_replay_matching.py::test_equal_calls_under_gather_get_their_own_answers",),
+    ),
+    Mutant(
+        "shutdown leaves its hooks behind",
+        "capture/carriers.py",
+        "            setattr(owner, name, original)\n",
+        "            pass\n",
+        ("tests/unit/test_capture_lifetime.py::test_shutdown_leaves_everything_as_it_was",),
+    ),
+    Mutant(
+        "the tape answers a call with other arguments",
+        "replay/tape.py",
+        "if _plain(expected.input) != _plain(live):",
+        "if False:",
+        ("tests/unit/test_replay_matching.py::test_a_change_is_found_at_its_place",),
+    ),
+    Mutant(
+        "calls that were left out are not missed",
+        "replay/tape.py",
+        "if self.latched is None and self._left:",
+        "if False:",
+        ("tests/unit/test_replay_matching.py::test_a_missing_call_is_named",),
+    ),
+    Mutant(
+        "a full file of the lane still takes frames",
+        "journal/lane.py",
+        "                file.plug()\n",
+        "                file.plugged = True\n",
+        ("tests/unit/test_journal_lane_files.py", "tests/contract/test_journal_lanes.py"),
+    ),
+    Mutant(
+        "a damaged frame is taken for whole",
+        "journal/frames.py",
+        "if crc32(content, crc32(run_id, seeds[kind])) == check:",
+        "if True:",
+        ("tests/unit/test_journal_frames.py", "tests/property/test_journal_damage.py"),
+    ),
+    Mutant(
+        "verify does not look at the chain",
+        "journal/verify.py",
+        "[*damage, *holes, *chain, *payloads]",
+        "[*damage, *holes, *payloads]",
+        ("tests/unit/test_journal_recovery.py::test_events_of_another_record_break_the_chain",),
+    ),
+    Mutant(
+        "the environment is not asked for settings",
+        "config/places.py",
+        "given |= _from_environment(environ, cwd)",
+        "pass",
+        ("tests/unit/test_config.py",),
+    ),
+    Mutant(
+        "connections leave a replay",
+        "replay/offline.py",
+        "if event not in _WATCHED:",
+        "if True:",
+        ("tests/e2e/test_offline.py::test_what_reaches_past_the_record_is_refused",),
+    ),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 if every mutant was noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", metavar="TEXT", default="", help="mutants whose description contains this")
+    options = parser.parse_args(arguments)
+    survived: list[str] = []
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory)
+        for name in COPIED:
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
+        for mutant in MUTANTS:
+            if options.only in mutant.what:
+                verdict = tried(mutant, copy)
+                print(f"{verdict:>9}  {mutant.what}", flush=True)
+                if verdict != "noticed":
+                    survived.append(mutant.what)
+    print(f"{len(survived)} not noticed" if survived else "every break is noticed")
+    return 1 if survived else 0
+
+
+def tried(mutant: Mutant, copy: Path) -> str:
+    """``noticed``, ``SURVIVED``, or why the mutant says nothing."""
+    file = copy / "src" / "agentrace" / mutant.file
+    whole = file.read_text()
+    if mutant.old not in whole:
+        return "NO PLACE"
+    file.write_text(whole.replace(mutant.old, mutant.new))
+    try:
+        return "noticed" if fails(mutant.tests, copy) else "SURVIVED"
+    finally:
+        file.write_text(whole)
+
+
+def fails(tests: tuple[str, ...], copy: Path) -> bool:
+    """Whether the tests, run against the copy, fail."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy / "src"), str(copy)]), "AGENTRACE_DEBUG": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=600, check=False)
+    return done.returncode == 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
