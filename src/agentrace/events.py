@@ -261,7 +261,7 @@ class StepFailed(Event, frozen=True, tag=5):
 
 
 class StreamChunks(Event, frozen=True, tag=6):
-    """Elements of a stream, written as they arrive."""
+    """Elements of a stream, written as they arrive: within milliseconds those of an exchange."""
 
     exchange: int
     """The exchange whose body this is, from 1; 0 for the elements of a generator."""

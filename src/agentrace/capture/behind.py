@@ -6,6 +6,8 @@ whatever of it is still noted is written by the thread that ends it: a finished 
 
 from __future__ import annotations
 
+import contextlib
+import time
 from _thread import RLock, allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +16,9 @@ from typing import Any, Final
 from agentrace.capture.guard import fault
 
 PAUSE: Final = 0.004
-"""Seconds between two rounds of the thread while there is something to write: so long at most is anything noted only."""
+"""Seconds between two rounds of the thread while there is something to write: as long anything is noted at most."""
+ROUNDS: Final = 8
+"""Rounds with nothing to write after which the thread sleeps until it is roused, which costs the program something."""
 PATIENCE: Final = 5.0
 """Seconds that one who ends a step waits for the thread that is writing it."""
 
@@ -30,13 +34,10 @@ class Behind:
         self._wake = allocate_lock()
         self._wake.acquire()
 
-    def hand(self, notes: Notes, now: bool) -> None:
-        """Write ``notes`` within :data:`PAUSE`, or ``now``: as soon as the program waits for something.
-
-        Costs the caller an append, and a system call if the thread has to be roused.
-        """
+    def hand(self, notes: Notes) -> None:
+        """Write ``notes`` soon. Costs the caller an append, and a system call if the thread is asleep."""
         self._handed.append(notes)
-        if now or self._idle:
+        if self._idle:
             self._idle = False
             self._rouse()
 
@@ -47,24 +48,22 @@ class Behind:
 
     def _rouse(self) -> None:
         if self._started:
-            try:
+            with contextlib.suppress(RuntimeError):  # roused by another thread at the same moment
                 self._wake.release()
-            except RuntimeError:
-                pass  # roused by another thread at the same moment
         elif not self._over:
             self._started = True
-            try:
+            with contextlib.suppress(RuntimeError):  # the interpreter is ending
                 start_new_thread(self._work, ())
-            except RuntimeError:
-                pass  # the interpreter is ending
 
     def _work(self) -> None:
         handed = self._handed
         while not self._over:
-            while handed and not self._over:
+            rounds = ROUNDS
+            while rounds and not self._over:
+                rounds = ROUNDS if handed else rounds - 1
                 for _ in range(len(handed)):
                     handed.popleft().settle()
-                self._wake.acquire(timeout=PAUSE)
+                time.sleep(PAUSE)
             self._idle = True
             if not handed:
                 self._wake.acquire()
@@ -84,14 +83,14 @@ class Notes:
         self._turn = RLock()  # re-entrant: a signal handler may end the steps that this thread was about to write
         self._writing = False
 
-    def put(self, write: Callable[..., None], *arguments: Any, now: bool = False) -> None:
-        """Call ``write`` soon, or ``now``: while the program waits. Never waits itself: finalizers may use it."""
+    def put(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Call ``write`` soon. Never waits, so that finalizers may use it."""
         self._noted.append((write, arguments))
         if self._behind is None:
             self.settle()
         elif not self._handed:
             self._handed = True
-            self._behind.hand(self, now)
+            self._behind.hand(self)
 
     def settle(self) -> None:
         """Write what is noted. Returns when it is written, or when this very thread is writing further up its stack."""

@@ -150,7 +150,7 @@ class Exchange:
     def start(self, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None) -> None:
         """The request is about to go out; ``body`` is ``None`` when it is a stream."""
         ts = self.step.run.clock.wall_ns()
-        self._notes.put(self._write_start, ts, wire, method, url, headers, body, now=True)
+        self._notes.put(self._write_start, ts, wire, method, url, headers, body)
 
     def _write_start(
         self, ts: int, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None
@@ -264,7 +264,7 @@ def _coming_in(step: Step) -> list[Exchange]:
 
 def _value(headers: list[Header], name: bytes) -> str:
     for key, value in headers:
-        if key.lower() == name:
+        if len(key) == len(name) and key.lower() == name:
             return value.decode("latin-1").strip().lower()
     return ""
 

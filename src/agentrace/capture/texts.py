@@ -32,7 +32,7 @@ def as_sayable(part: Any) -> Any:
     if isinstance(part, str):
         return sayable(part)
     if isinstance(part, (list, tuple)):
-        return type(part)(map(_sayable, part))
+        return type(part)(map(as_sayable, part))
     if isinstance(part, dict):
         return {as_sayable(key): as_sayable(value) for key, value in part.items()}
     if isinstance(part, msgspec.Struct):

@@ -28,6 +28,8 @@ SHORTEST = {"default": 7, "strict": 6, "off": 0}
 """Fewer characters hold no secret that a rule could find: ``pwd='x'``, ``a@b.co``."""
 _MOST_FIELDS = 4096
 _MOST_URLS = 256
+_LARGEST_ALIKE = 16_384
+"""Bytes below which a body is asked whether it has the shape of one before."""
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -79,7 +81,12 @@ class Redactor:
     def data(self, b: bytes) -> RedactedBytes | None:
         """The same for bytes, such as an HTTP body: text in ASCII, UTF-8 or Latin-1. JSON stays JSON."""
         s = b.decode("latin-1")
+        alike = len(b) < _LARGEST_ALIKE and not self._scanner.own
+        if alike and self._repeats.holds(s):
+            return None
         if not self._suspicious(s):
+            if alike:
+                self._repeats.learn(s)
             return None
         spans = self._scanner.spans(s, self._scanner.own_spans_in_bytes(s) if self._scanner.own else ())
         if not spans:
