@@ -15,6 +15,7 @@ from agentrace.errors import ReplayDivergence
 from agentrace.testing import StubProvider
 from agentrace.testing.server import App
 from tests.contract.far_end import FarEnd, encoded, silent, stub
+from tests.contract.leftovers import Abandoned, collecting_when_told, left_behind
 from tests.contract.observed import observed
 
 
@@ -167,7 +168,7 @@ def performed(case: Case, url: str) -> Any:
 
 def _in_a_loop(program: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine, in a loop of its own."""
-    with asyncio.Runner() as runner:
+    with collecting_when_told(), asyncio.Runner() as runner:
         # Generators that are closed in an unlucky order make it complain, with us and without.
         runner.get_loop().set_exception_handler(lambda loop, context: None)
         return runner.run(asyncio.wait_for(program, 20))
@@ -175,6 +176,7 @@ def _in_a_loop(program: Coroutine[Any, Any, Any]) -> Any:
 
 async def _program(scenario: Scenario, world: World) -> dict[str, Any]:
     seen: dict[str, Any] = {}
+    abandoned = Abandoned() if world.asynchronous else None
     try:
         seen["result"] = observed(await scenario.does(world))
     except ReplayDivergence:
@@ -182,7 +184,8 @@ async def _program(scenario: Scenario, world: World) -> dict[str, Any]:
     except BaseException as error:
         seen["raised"] = observed(error)
     await world.closed()
-    if world.asynchronous:
+    if abandoned is not None:
+        seen["left"] = await left_behind(abandoned)
         loop = asyncio.get_running_loop()
         seen["task factory"] = repr(loop.get_task_factory())
     return seen

@@ -211,8 +211,8 @@ def _outline(record: RunRecord) -> list[Any]:
     )
 
 
-_LIVE = frozenset({"live", "extensions", "timed"})
-"""What only a real connection has: its handle, what its protocol tells, and its clock."""
+_LIVE = frozenset({"live", "extensions", "timed", "left"})
+"""What only a real connection has: its handle, what its protocol tells, its clock, and generators to be closed."""
 
 
 def comparable(seen: Any, case: Case) -> Any:
