@@ -84,7 +84,7 @@ async def broken(world: World) -> Any:
 
 
 async def slow(world: World) -> Any:
-    return await world.of(world.client.get(f"{world.url}/slow", timeout=0.05))
+    return await world.of(world.client.get(f"{world.url}/slow", timeout=world.http.Timeout(5.0, read=0.2)))
 
 
 async def nobody_there(world: World) -> Any:

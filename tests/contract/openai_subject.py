@@ -11,7 +11,7 @@ import httpx2
 from agentrace.testing import Reply, StubProvider, Usage
 from tests.contract import openai_scenarios as does
 from tests.contract import openai_transports as beneath
-from tests.contract.far_end import Canned, canned
+from tests.contract.far_end import Canned, canned, stopping, stub
 from tests.contract.scenarios import Expected, Scenario, Subject
 
 CHAT, RESPONSES, EMBEDDINGS = "chat/completions", "responses", "embeddings"
@@ -216,7 +216,7 @@ CANCELLED = (
         "stream-cancelled",
         does.chat_stream_cancelled,
         (step(f"{CHAT}:stream", "cancelled", last="error"),),
-        tell=lambda s: s.answer(Reply(text="one two three four five", chunk_delay=0.03)),
+        app=lambda: stopping(stub(lambda s: s.answer(LONG)), 2),
         only="async",
     ),
     Scenario(

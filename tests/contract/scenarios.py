@@ -76,6 +76,8 @@ class World:
     subject: Subject
     url: str
     asynchronous: bool
+    far: FarEnd | None = None
+    """What answers; on a replay nothing does."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What the scenario noticed besides its result."""
 
@@ -128,6 +130,15 @@ class World:
             with manager as entered:
                 yield entered
 
+    async def asked(self) -> None:
+        """Wait until the far end, which takes its time to answer, has a request, and the client waits for the answer."""
+        if self.far is None:
+            await asyncio.sleep(0.05)
+        while self.far is not None and not self.far.passed:  # noqa: ASYNC110 - it happens in another thread
+            await asyncio.sleep(0.001)
+        for _ in range(50):  # turns of the loop, of which the client needs a few to come from sending to waiting
+            await asyncio.sleep(0)
+
     async def closed(self) -> None:
         """Close all clients."""
         for made in self._made:
@@ -157,10 +168,10 @@ def cases(subjects: tuple[Subject, ...]) -> list[Case]:
     ]
 
 
-def performed(case: Case, url: str) -> Any:
+def performed(case: Case, url: str, far: FarEnd | None = None) -> Any:
     """What the program sees of a scenario: its result or exception, and what is left behind in the process."""
     random.seed(20)
-    world = World(case.subject, url, case.asynchronous)
+    world = World(case.subject, url, case.asynchronous, far)
     program = _program(case.scenario, world)
     seen = _in_a_loop(program) if case.asynchronous else _without_waiting(program)
     return {**seen, "notes": observed(world.notes), "random": random.random()}

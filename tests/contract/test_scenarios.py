@@ -52,10 +52,10 @@ def outcome(case: Case) -> Outcome:
         await current[0](scope, receive, send)
 
     with FarEnd(app).serve() as url:
-        plain = performed(case, url)
+        plain = performed(case, url, without)
         current[0] = within
         with recording() as recorded:
-            live = performed(case, url)
+            live = performed(case, url, within)
     record = recorded.record
     with replaying(record) as again:
         replayed = performed(case, url)
