@@ -44,13 +44,19 @@ class Abandoned:
 
 async def left_behind(abandoned: Abandoned) -> dict[str, Any]:
     """The generators that were abandoned, before and after a collection, and the tasks that are left beside this one."""
+    await _closed()
     at_once = sorted(abandoned.names)
     gc.collect()
-    collected = sorted(abandoned.names)
+    await _closed()
+    return {"at once": at_once, "in all": sorted(abandoned.names), "tasks": sorted(map(_name, _others()))}
+
+
+async def _closed() -> None:
+    """Wait until every abandoned generator is closed, and every other that it alone held."""
     await asyncio.sleep(0)  # the tasks that close them are made in the loop's next turn
     while closing := [task for task in _others() if _is_closing(task)]:
         await asyncio.gather(*closing, return_exceptions=True)
-    return {"at once": at_once, "collected": collected, "tasks": sorted(map(_name, _others()))}
+        await asyncio.sleep(0)
 
 
 def _others() -> set[asyncio.Task[Any]]:

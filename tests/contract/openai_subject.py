@@ -40,7 +40,7 @@ def stream(name: str, call: Any, operation: str = CHAT, **options: Any) -> Scena
 def left(name: str, call: Any, **options: Any) -> Scenario:
     """A scenario of a stream that is not read to its end."""
     closed = step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer")
-    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), **options)
+    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), leaves=True, **options)
 
 
 def fails(name: str, call: Any, tell: Any, *statuses: int, last: str = "exhausted", **options: Any) -> Scenario:
