@@ -237,14 +237,14 @@ BENEATH = (
     stream("bare-head", beneath.bare_transport),
     whole("event-hooks", beneath.event_hooks),
     Scenario("hook-asks", beneath.hook_that_asks, (step(f"{CHAT}:stream", "exhausted", 200, 200),)),
-    Scenario("many-at-once", beneath.many_at_once, (step(CHAT),) * 6, only="async"),
+    Scenario("many-at-once", beneath.many_at_once, (step(CHAT),) * 6, only="async", racing=True),
     Scenario(
         "many-after-a-stream",
         beneath.many_after_a_stream,
         (step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer"), step(CHAT), step(CHAT)),
         only="async",
     ),
-    Scenario("many-threads", beneath.many_threads, (step(CHAT),) * 6, only="sync"),
+    Scenario("many-threads", beneath.many_threads, (step(CHAT),) * 6, only="sync", racing=True),
 )
 
 SCENARIOS = (*WHOLE, *STREAMS, *OTHERS, *FAILURES, *CANCELLED, *BENEATH)

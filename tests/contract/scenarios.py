@@ -52,6 +52,8 @@ class Scenario:
     leaves: bool = False
     """Whether it abandons a stream in the middle: then what that leaves to the loop is compared. Of a stream that is
     read to its last event it depends on how its pieces came."""
+    racing: bool = False
+    """Whether it makes the same call several times at once, so that chance decides which of them gets which answer."""
     same_bytes: bool = True
     """Whether a replay carries as many bytes: not if they were compressed, or never on a wire."""
 

@@ -70,8 +70,16 @@ def outcome(case: Case) -> Outcome:
 def test_nothing_changes_for_the_program_or_the_server(case: Case) -> None:
     found = outcome(case)
 
-    assert found.live == found.plain
+    assert _settled(found.live, case) == _settled(found.plain, case)
     assert sent(found.asked_live) == sent(found.asked_plain)
+
+
+def _settled(seen: Any, case: Case) -> Any:
+    """What is seen, with answers in an order that does not depend on which of several same calls was quicker."""
+    if not case.scenario.racing:
+        return seen
+    kind, answers = seen["result"]
+    return {**seen, "result": (kind, sorted(answers))}
 
 
 def sent(far: FarEnd) -> list[Any]:

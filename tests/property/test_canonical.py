@@ -131,6 +131,27 @@ def test_a_windows_path_comes_back_whatever_its_text_is_read_as(text: str) -> No
     assert (read.drive, read.root, read.parts) == (path.drive, path.root, path.parts)
 
 
+@dataclasses.dataclass
+class Undecided:
+    a: int
+
+    def __bool__(self) -> bool:
+        raise ValueError("neither true nor false")
+
+
+@pytest.mark.parametrize("value", [Undecided(1), NotImplemented], ids=repr)
+@pytest.mark.parametrize("beside", ["k", 1.5], ids=repr)
+@pytest.mark.filterwarnings("error:NotImplemented:DeprecationWarning")
+def test_no_value_is_asked_whether_it_is_true(value: Any, beside: Any) -> None:
+    payloads = Payloads()
+    told = {"password": value, beside: value}
+
+    data, fidelity = Encoder(redactor("strict"), payloads).encode(told)
+
+    assert fidelity == "exact"
+    assert same(Reader(payloads.get_payload).python(data), told)
+
+
 def test_sets_are_the_same_only_if_their_elements_are() -> None:
     nan, other_nan = float("nan"), float("nan")
     inner, outer = {frozenset({1}), frozenset()}, {frozenset(), frozenset({1})}

@@ -267,7 +267,7 @@ class _Walk:
                     known = encoder._key(key)
                 if known is None:
                     return self._pairs(value, depth)
-                if known and item and issubclass(cls, _TEXTS):
+                if known and issubclass(cls, _TEXTS) and item:
                     hidden = encoder._hidden(key, item)
                     content[key] = self.tree(item, depth) if hidden is None else hidden
                     continue
@@ -285,7 +285,7 @@ class _Walk:
         encoder = self._encoder
         pairs: list[Any] = []
         for key, item in value.items():
-            named = type(key) is str and item and issubclass(type(item), _TEXTS)
+            named = type(key) is str and issubclass(type(item), _TEXTS) and item
             hidden = encoder._hidden(key, item) if named else None
             pairs.append((self.tree(key, depth), self.tree(item, depth) if hidden is None else hidden))
         return Ext(tags.PAIRS, _encode(pairs))
