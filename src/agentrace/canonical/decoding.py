@@ -234,7 +234,9 @@ def _malformed(error: Exception) -> CorruptRecord:
 
 
 def _json_bytes(data: bytes) -> Any:
-    return {"$bytes": data.decode()} if data.isascii() else {"$base64": binascii.b2a_base64(data, newline=False).decode()}
+    if data.isascii():
+        return {"$bytes": data.decode()}
+    return {"$base64": binascii.b2a_base64(data, newline=False).decode()}
 
 
 def _zone(zone: Any) -> datetime.tzinfo | None:
