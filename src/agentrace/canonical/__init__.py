@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from agentrace.canonical.decoding import Reader, loaded_types
-    from agentrace.canonical.encoding import Encoder
+    from agentrace.canonical.encoding import INLINE_VALUE, Encoder
     from agentrace.canonical.needs import Redaction, Sink
 
-__all__ = ["Encoder", "Reader", "Redaction", "Sink", "loaded_types"]
+__all__ = ["INLINE_VALUE", "Encoder", "Reader", "Redaction", "Sink", "loaded_types"]
 
 _HOME_OF: Final = {
+    "INLINE_VALUE": "encoding",
     "Encoder": "encoding",
     "Reader": "decoding",
     "Redaction": "needs",

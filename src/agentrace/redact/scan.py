@@ -52,7 +52,15 @@ class Scanner:
 
     def suspicious(self, text: str) -> bool:
         """Whether the rules, the user's patterns aside, may find something. ``False`` is certain."""
+        together = self._together
+        if together is not None and len(text) < LONG:
+            return together[0].search(text) is not None
         return any(pattern.search(text) for pattern in self._patterns(text))
+
+    def search(self, text: str) -> object:
+        """As :attr:`together` searches a short text, also before that is there: ``None`` is clean."""
+        together = self._together
+        return (self.suspicious(text) or None) if together is None else together[0].search(text)
 
     def _patterns(self, text: str) -> Sequence[re.Pattern[str]]:
         """What finds the pivots in ``text``; their order is of no account."""
