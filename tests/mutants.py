@@ -117,7 +117,7 @@ MUTANTS = (
     ),
     Mutant(
         "verify does not look at the chain",
-        "journal/verify.py",
+        "journal/verification.py",
         "[*damage, *holes, *chain, *payloads]",
         "[*damage, *holes, *payloads]",
         ("tests/unit/test_journal_recovery.py::test_events_of_another_record_break_the_chain",),
