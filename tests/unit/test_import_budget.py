@@ -14,7 +14,9 @@ import pytest
 ALLOWED = {"agentrace", "msgspec", "blake3", "typing_extensions"}
 """msgspec imports typing_extensions when it is installed; it is no dependency of ours."""
 CPU_MS = 60.0
-TRIES = 7
+"""On the machine of docs/benchmarks.md, which sums up 200,000 squares in ``PACE_MS``."""
+PACE_MS = 10.9
+TRIES = 9
 
 FOR_READERS = (
     *("agentrace.canonical.decoding", "agentrace.journal.reading", "agentrace.journal.lane_reading"),
@@ -49,13 +51,18 @@ before = set(sys.modules)
 start = time.process_time()
 {statement}
 cost = time.process_time() - start
-print(json.dumps([cost * 1000, sorted(set(sys.modules) - before)]))
+loaded = sorted(set(sys.modules) - before)
+start = time.process_time()
+sum(number * number for number in range(200_000))
+pace = (time.process_time() - start) * 1000
+print(json.dumps([cost * 1000 * min(1.0, {PACE_MS} / pace), loaded]))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     cpu_ms: float
+    """Less on a machine that is slower at the moment, by as much as it is slower."""
     foreign: set[str]
     """Top-level modules that are neither the standard library's nor allowed."""
 
@@ -76,7 +83,7 @@ def cost(statement: str, environ: dict[str, str]) -> Cost:
 
 
 def _once(statement: str, environ: dict[str, str], probe: str = PROBE) -> tuple[float, list[str]]:
-    probe = probe.format(statement=statement)
+    probe = probe.format(statement=statement, PACE_MS=PACE_MS)
     outside = environ["PYTHONPYCACHEPREFIX"]  # no pyproject.toml of ours has to be read there
     done = subprocess.run(
         [sys.executable, "-c", probe], env=environ, cwd=outside, capture_output=True, text=True, check=True
@@ -144,6 +151,6 @@ def test_a_foreign_module_is_found(tmp_path: Path, environ: dict[str, str]) -> N
 
 
 def test_time_is_found(environ: dict[str, str]) -> None:
-    spin = f"while time.process_time() - start < {CPU_MS / 1000}: pass"
+    spin = f"while time.process_time() - start < {CPU_MS / 250}: pass"
 
     assert cost(spin, environ).cpu_ms >= CPU_MS
