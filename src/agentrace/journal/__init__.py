@@ -7,7 +7,7 @@ from agentrace.journal.process import Journal, RunWriter
 from agentrace.journal.reading import Record, RunEntry, Snapshot, list_runs, open_record
 from agentrace.journal.recovery import recover
 from agentrace.journal.sealing import Recovered
-from agentrace.journal.verify import Problem, verify
+from agentrace.journal.verify import Problem, problems, verify
 
 __all__ = [
     "Damage",
@@ -20,6 +20,7 @@ __all__ = [
     "Snapshot",
     "list_runs",
     "open_record",
+    "problems",
     "recover",
     "verify",
 ]

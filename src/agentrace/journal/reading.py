@@ -85,6 +85,10 @@ class Record:
 
     def events(self, after: int = 0) -> Iterator[bytes]:
         """The events with a seq beyond ``after``, in the order of seq. What is damaged is a hole."""
+        return (event for _, event in self.spans(after))
+
+    def spans(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """The same, each with the last seq it stands for."""
         done = after
         for segment, chunk in self._chunks:
             if chunk.last <= done:
@@ -92,7 +96,7 @@ class Record:
             try:
                 for _, last, event in segment.events(chunk):
                     if last > done:
-                        yield event
+                        yield last, event
                         done = last
             except CorruptRecord:
                 hole = (max(done, chunk.first - 1) + 1, chunk.last)
@@ -100,7 +104,7 @@ class Record:
                     self.holes.append(hole)
         for last, event in self._tail:
             if last > done:
-                yield event
+                yield last, event
                 done = last
 
     def payload(self, digest: bytes) -> bytes:
