@@ -141,7 +141,7 @@ Pack: TypeAlias = Callable[[bytes, int, int], tuple[int, bytes]]
 """(raw bytes of a chunk, its kind, how many entries it has) -> codec and stored bytes."""
 
 
-def pack(raw: bytes, kind: int, _: int) -> tuple[int, bytes]:
+def smallest(raw: bytes, kind: int, _: int) -> tuple[int, bytes]:
     """As small as it gets."""
     return compress(raw, repetitive=kind == PAYLOADS)
 
@@ -153,19 +153,12 @@ class SegmentBytes:
     """
 
     def __init__(
-        self,
-        write: Callable[[bytes], None],
-        run_id: bytes,
-        after: Progress,
-        *,
-        events_raw: int = EVENTS_RAW,
-        pack: Pack = pack,
+        self, write: Callable[[bytes], None], run_id: bytes, after: Progress, *, pack: Pack = smallest
     ) -> None:
         self.run_id = run_id
         self.number = after.number + 1
         self._sink = write
         self._pack = pack
-        self._events_raw = events_raw
         self._after = after
         self._offset = 0
         self._chunks: list[Chunk] = []
@@ -184,7 +177,7 @@ class SegmentBytes:
         entries.add(ENTRY.pack(len(body), last - self._last), body)
         self._last = last
         self._chain = chained(self._chain, body)
-        if entries.size >= self._events_raw:
+        if entries.size >= EVENTS_RAW:
             self.end_events()
 
     def payload(self, digest: bytes, data: bytes) -> None:

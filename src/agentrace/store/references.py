@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from agentrace.canonical import tags
 from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
@@ -29,25 +29,45 @@ _NESTED: Final = frozenset({"value", "list", "body"})
 """Kinds of payloads that are values themselves."""
 
 
+class Reached(Struct, frozen=True):
+    """A payload that an event needs: its data, or why that cannot be read."""
+
+    digest: bytes
+    kind: str
+    data: bytes | None
+    why: str = ""
+
+
+Known: TypeAlias = set[tuple[bytes, str]]
+"""Digest and kind of what was reached before."""
+
+
+def reached(event: bytes, payload: Callable[[bytes], bytes], known: Known) -> Iterator[Reached]:
+    """What ``event`` needs and is not known yet, each after what it needs itself. Raises ``CorruptRecord``."""
+    waiting: list[tuple[bytes, str, bytes | None]] = [(digest, kind, None) for digest, kind in references(event)]
+    while waiting:
+        digest, kind, data = waiting.pop()
+        if data is not None:
+            yield Reached(digest, kind, data)
+            continue
+        if (digest, kind) in known:
+            continue
+        known.add((digest, kind))
+        try:
+            data = payload(digest)
+            inner = [*(references(data) if kind in _NESTED else ()), *_base(data, kind)]
+        except CorruptRecord as failure:
+            yield Reached(digest, kind, None, failure.what)
+            continue
+        waiting.append((digest, kind, data))
+        waiting.extend((needed, of, None) for needed, of in inner)
+
+
 def missing(events: Iterable[bytes], payload: Callable[[bytes], bytes]) -> list[tuple[bytes, str]]:
     """The digests that can be reached from ``events`` but not read, and why; in the order in which they are met."""
-    known: set[bytes] = set()
-    lost: list[tuple[bytes, str]] = []
-    waiting: list[tuple[bytes, str]] = []
-    for event in events:
-        waiting.extend(references(event))
-        while waiting:
-            digest, kind = waiting.pop()
-            if digest in known:
-                continue
-            known.add(digest)
-            try:
-                data = payload(digest)
-                waiting.extend(references(data) if kind in _NESTED else ())
-                waiting.extend(_base(data, kind))
-            except CorruptRecord as failure:
-                lost.append((digest, failure.what))
-    return lost
+    known: Known = set()
+    lost = (found for event in events for found in reached(event, payload, known) if found.data is None)
+    return list({found.digest: (found.digest, found.why) for found in lost}.values())
 
 
 def references(data: bytes | Raw) -> Iterator[tuple[bytes, str]]:
