@@ -56,8 +56,10 @@ from agentrace.journal.segment import (
 from agentrace.query import Runs
 from agentrace.store import Known, Record, reached
 
-EVENTS_RAW: Final = 128 << 10
-"""Raw bytes of events at which a chunk ends: small, so that a file that is cut off loses little."""
+FIRST_EVENTS_RAW: Final = 4 << 10
+LAST_EVENTS_RAW: Final = 128 << 10
+"""Raw bytes of events at which a chunk ends: the first at 4 KiB, each at as many as are before it, none at more than
+128. A file that is cut off then loses little of a short run, and is little larger for a long one."""
 _COPIED_AT_ONCE: Final = 1 << 20
 _DESCRIBING: Final = (WorkflowStarted.__struct_config__.tag, WorkflowDescribed.__struct_config__.tag)
 
@@ -145,17 +147,18 @@ class _Member:
 
     def written(self, *, changed: bool) -> tuple[RunMember, Footer]:
         """The run as the manifest tells it, once it is written."""
-        pending = last_ts = 0
+        pending = before = last_ts = 0
         for last, original in _whole(self._record):
             event = self._change.event(original)
             self._payloads_of(event)
             pending += ENTRY.size + len(event)
-            if pending >= EVENTS_RAW:
+            full = pending >= min(max(before, FIRST_EVENTS_RAW), LAST_EVENTS_RAW)
+            if full:
                 self._bytes.end_payloads()
             self._bytes.event(event, last)
-            if pending >= EVENTS_RAW:
+            if full:
                 self._bytes.end_events()
-                pending = 0
+                pending, before = 0, before + pending
             found = head(event)
             last_ts = last_ts if found is None else found.ts
             if found is not None and found.tag in _DESCRIBING:

@@ -17,7 +17,7 @@ from agentrace.cli.terminal import write
 from agentrace.cli.units import counted, size
 from agentrace.config import Settings
 from agentrace.query import Runs
-from agentrace.redact import environment_secrets, redactor
+from agentrace.redact import Profile, environment_secrets, redactor
 
 FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
 
@@ -107,5 +107,5 @@ def _changing(given: Settings, without_payloads: bool, redact: str | None) -> Ch
         return Emptying
     if redact is None:
         return Unchanged
-    profile = "strict" if redact == "strict" else "default"
+    profile: Profile = "strict" if redact == "strict" else "default"
     return redacting(redactor(profile, given.redact_patterns, environment_secrets(os.environ)))

@@ -22,7 +22,7 @@ from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.ids import format_run_id, parse_run_id
 from agentrace.query import RunRecord, Runs, inferred, replayable
 from agentrace.replay.offline import refuse_network
-from agentrace.replay.source import tape_steps
+from agentrace.replay.source import is_whole, tape_steps
 from agentrace.replay.tape import Divergence, ExactTape
 from agentrace.runtime import children, surroundings
 from agentrace.runtime.assembly import Runtime
@@ -71,6 +71,7 @@ class Replaying:
             caveats=[] if found is None else [*found.because, *found.caveats],
             on_divergence=self._diverged,
             give_up=self._leave,
+            whole=not self._runs.store.notices if source is None else is_whole(source),
         )
 
     def _forked(self, place: events.Parent) -> None:
