@@ -232,12 +232,14 @@ class TraceFile:
 
         segment = read_segment(read, size, self._bytes.name, member.run_id)
         footer = segment.footer
-        raw, events = sum(chunk.raw_size for chunk in footer.chunks), footer.count
-        if raw > member.raw or events > member.events or footer.seq_to > member.last_seq:
+        figures = (sum(chunk.raw_size for chunk in footer.chunks), footer.count, footer.seq_to)
+        promised = (member.raw, member.events, member.last_seq)
+        if any(figure > most for figure, most in zip(figures, promised, strict=True)):
             raise CorruptRecord(f"{self._bytes.name} holds more of a run than its manifest says")
-        if not within(self._bytes.size, raw, events):
+        if not within(self._bytes.size, figures[0], figures[1]):
             raise _damaged(self._bytes.name, "holds more than a file of its size may")
-        if footer.number != 1 or footer.chain_after not in (member.chain, UNKNOWN_CHAIN):
+        whole = (*figures, footer.chain_after, 1) == (*promised, member.chain, footer.number)
+        if not whole and footer.chain_after != UNKNOWN_CHAIN:
             raise CorruptRecord(f"{self._bytes.name} holds another record of a run than its manifest says")
         return segment
 
