@@ -90,7 +90,7 @@ def test_a_whole_file_replays_exactly(recorded: tuple[bytes, list[str]], tmp_pat
 def test_a_cut_file_replays_up_to_where_it_is_cut(recorded: tuple[bytes, list[str]], tmp_path: Path) -> None:
     data, seen = recorded
     reached = []
-    for kept in range(0, len(data) - 60, len(data) // 40):
+    for kept in range(0, len(data) - 60, len(data) // 24):
         got, code = answered(tmp_path / "x.agentrace", data[:kept])
 
         assert got == seen[: len(got)]
@@ -104,7 +104,7 @@ def test_a_cut_file_replays_up_to_where_it_is_cut(recorded: tuple[bytes, list[st
 def test_a_damaged_file_replays_up_to_the_damage(recorded: tuple[bytes, list[str]], tmp_path: Path) -> None:
     data, seen = recorded
     codes = set()
-    for at in range(3, len(data), len(data) // 60):
+    for at in range(3, len(data), len(data) // 36):
         got, code = answered(tmp_path / "x.agentrace", data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
 
         assert got == seen[: len(got)], at

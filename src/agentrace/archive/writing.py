@@ -37,6 +37,7 @@ from agentrace.archive.layout import (
     member_head,
 )
 from agentrace.archive.limits import MANIFEST_AT_MOST, RUNS_AT_MOST, Budget
+from agentrace.archive.reading import TraceFile
 from agentrace.errors import CorruptRecord, TraceFileError
 from agentrace.events import EventsLost, WorkflowDescribed, WorkflowStarted
 from agentrace.ids import format_run_id
@@ -98,6 +99,7 @@ def export(runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing =
     try:
         with tempfile.TemporaryFile(dir=path.parent) as segments:
             members, removed, codecs = _segments(runs, wanted, segments, changing)
+            members, removed = _with_what_was_said(runs, members, removed)
             manifest = Manifest(FORMAT, events.FORMAT_VERSION, VALUES, sorted(codecs), removed, members)
             segments.seek(0)
             return Exported(path, _write(path, manifest, segments), manifest)
@@ -125,6 +127,16 @@ def _segments(
         removed.append(change.removed())
         codecs.update(CODECS[chunk.codec] for chunk in footer.chunks)
     return members, together(removed), codecs
+
+
+def _with_what_was_said(runs: Runs, members: list[RunMember], removed: Removed) -> tuple[list[RunMember], Removed]:
+    """What the file that these runs come from, if they come from one, said of what was taken out of them."""
+    if not isinstance(runs.store, TraceFile):
+        return members, removed
+    before = runs.store.manifest
+    originals = {run.run_id: run.original for run in before.runs}
+    told = [msgspec.structs.replace(run, original=originals[run.run_id] or run.original) for run in members]
+    return told, together([removed, before.removed])
 
 
 class _Member:
