@@ -52,7 +52,7 @@ def check(data: bytes) -> Content | None:
         return None
     complete = found.events == written.events and found.payloads == written.payloads
     for run_id, bodies in found.events.items():
-        assert _in_order(bodies, written.events[run_id])
+        assert _in_order(bodies, written.events.get(run_id, []))
         for digest, payload in found.payloads[run_id].items():
             assert written.payloads[run_id][digest] == payload
     assert found.honest or (complete and data == original)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from agentrace import events
 from agentrace.archive import Emptying, TraceFile, export, import_file, only_run, redacting, split_file
@@ -266,6 +267,9 @@ def talk(process: Process) -> None:
         model = run.step("model", "openai.chat.completions", 3 + turn, asked, ordinal=turn, **MODEL)
         run.exchange(model, 4 + turn, 5 + turn, 200, completion(f"Hello {SECRET}."))
         run.answered(model, 5.5 + turn)
+    data = f"a page about {SECRET}".encode()
+    run.writer.payload(blake3(data).digest(), data)
+    run.event(events.ArtifactStored, 0, 19, blake3(data).digest(), len(data), "text/plain")
     items = run.step("tool", "items", 20, {"pair": (SECRET, 1), "by": {1: SECRET}})
     run.yielded(items, 21, 0, {"mail": SECRET}, [SECRET])
     run.done(items, 22, {SECRET}, outcome="exhausted", chunks=2)
@@ -286,6 +290,7 @@ def test_redaction_finds_every_place_and_keeps_the_rest(tmp_path: Path) -> None:
         p for run in found.payloads.values() for p in run.values()
     ]
     assert [part for part in everything if b"joe.doe" in part] == []
+    assert "a page about ⟨redacted:email⟩".encode() in everything
     assert not found.honest
     assert done.manifest.removed.secrets["email"] >= 8
     assert done.manifest.removed.redaction == f"strict/{strict.version}" == done.manifest.runs[0].redaction

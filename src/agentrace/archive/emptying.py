@@ -14,7 +14,15 @@ from agentrace.archive.fields import Field, looked_at
 from agentrace.archive.layout import Removed
 from agentrace.canonical import tags
 from agentrace.errors import CorruptRecord
-from agentrace.events import NO_VALUE, StepCompleted, StepDispatched, StreamChunks, UnknownEvent
+from agentrace.events import (
+    NO_VALUE,
+    ArtifactFailed,
+    ArtifactStored,
+    StepCompleted,
+    StepDispatched,
+    StreamChunks,
+    UnknownEvent,
+)
 from agentrace.store import Record
 
 TAKEN_OUT: Final = "taken out by `agentrace export --without-payloads`"
@@ -32,7 +40,6 @@ _SAID: Final = frozenset(
         ("ReplayDiverged", "report"),
         ("ApprovalRequested", "action"),
         ("ApprovalApplied", "reason"),
-        ("ArtifactStored", "name"),
         ("ArtifactFailed", "name"),
         ("WorkflowStarted", "argv"),
     }
@@ -65,6 +72,10 @@ class Emptying:
             case StreamChunks() if found.exchange:
                 pieces = [msgspec.structs.replace(chunk, data=_NO_BYTES) for chunk in found.chunks]
                 return events.encode(msgspec.structs.replace(found, chunks=pieces))
+            case ArtifactStored():
+                found = ArtifactFailed(found.seq, found.step_id, found.ts, TAKEN_OUT, found.size, found.mime)
+            case _:
+                pass
         return events.encode(looked_at(found, self))
 
     def payload(self, digest: bytes) -> bytes:

@@ -20,11 +20,11 @@ class Looking(Protocol):
     special: Mapping[Field, Callable[[Any], Any]]
     """Fields that are looked at as a whole."""
 
-    def text(self, field: Field, text: str) -> str:
+    def text(self, field: Field, text: str, /) -> str:
         """What stands for a text, also one in a list or dict."""
         ...
 
-    def value(self, field: Field, value: Raw) -> Raw:
+    def value(self, field: Field, value: Raw, /) -> Raw:
         """What stands for a canonical value."""
         ...
 

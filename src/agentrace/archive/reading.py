@@ -127,9 +127,19 @@ class TraceFile:
             end += MEMBER.size + member.length
         self._end = end
 
-    @cached_property
+    @property
     def notices(self) -> list[str]:
         """What is the matter with the whole file, each as one sentence; empty if nothing is."""
+        return self._notices
+
+    @property
+    def entries(self) -> list[RunEntry]:
+        """The runs of which there is something in the file, the newest last."""
+        there = [run_id for run_id, place in self._places.items() if place.start < self._bytes.size]
+        return [RunEntry(run_id, "sealed") for run_id in sorted(there)]
+
+    @cached_property
+    def _notices(self) -> list[str]:
         there, whole = self._bytes.size, self._end + END.size
         if there < self._end:
             runs = [place for place in self._places.values() if place.start < there]
@@ -143,12 +153,6 @@ class TraceFile:
         if there > whole:
             return [f"{self._bytes.name} has {there - whole:,} bytes behind its end"]
         return []
-
-    @cached_property
-    def entries(self) -> list[RunEntry]:
-        """The runs of which there is something in the file, the newest last."""
-        there = [run_id for run_id, place in self._places.items() if place.start < self._bytes.size]
-        return [RunEntry(run_id, "sealed") for run_id in sorted(there)]
 
     def record(self, run_id: bytes) -> RunRecord:
         """One run. Raises ``RunNotFound``, ``CorruptRecord`` and ``TraceFileError``."""

@@ -23,7 +23,7 @@ from agentrace.canonical import Encoder, Reader, tags
 from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
 from agentrace.canonical.needs import Redaction, ReplacedBytes
 from agentrace.errors import CorruptRecord
-from agentrace.events import StreamChunks, UnknownEvent, WorkflowStarted
+from agentrace.events import ArtifactStored, StreamChunks, UnknownEvent, WorkflowStarted
 from agentrace.journal.frames import head
 from agentrace.store import Record
 
@@ -133,6 +133,10 @@ class Redacting:
                 return events.encode(self._piece(found))
             case WorkflowStarted():
                 found = msgspec.structs.replace(found, redaction=self._profile)
+            case ArtifactStored():
+                found = self._artifact(found)
+            case _:
+                pass
         return events.encode(looked_at(found, self))
 
     def payload(self, digest: bytes) -> bytes:
@@ -199,6 +203,19 @@ class Redacting:
             data = self._encoder.clean_bytes(self._counted_bytes(old, new))
             chunks.append(msgspec.structs.replace(chunk, data=data))
         return msgspec.structs.replace(event, chunks=chunks)
+
+    def _artifact(self, event: ArtifactStored) -> ArtifactStored:
+        try:
+            old = self.payload(event.digest)
+        except CorruptRecord:
+            return event  # it is missing, and will be told as such
+        clean = self._cleaning.data(old)
+        if clean is None:
+            return event
+        new = self._counted_bytes(old, clean.data)
+        digest = blake3(new).digest()
+        self._fresh.payload(digest, new)
+        return msgspec.structs.replace(event, digest=digest, size=len(new))
 
     # -- values --------------------------------------------------------------------------------------------------
 

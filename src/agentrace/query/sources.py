@@ -12,11 +12,11 @@ from agentrace.store import Problem, Record, RunEntry, RunRecord
 class Kept(Protocol):
     """Results that were computed from runs before, by name."""
 
-    def get(self, name: str, stamp: str) -> bytes | None:
+    def get(self, name: str, stamp: str, /) -> bytes | None:
         """What was kept under this name with this stamp; ``None`` if nothing was."""
         ...
 
-    def put(self, name: str, stamp: str, data: bytes) -> None:
+    def put(self, name: str, stamp: str, data: bytes, /) -> None:
         """Keep the msgpack ``data``, if results are kept here at all."""
         ...
 

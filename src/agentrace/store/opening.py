@@ -44,9 +44,13 @@ class Store:
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
-    @cached_property
+    @property
     def entries(self) -> list[RunEntry]:
         """All runs, the newest last. Raises ``StoreError``."""
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> list[RunEntry]:
         try:
             return self._snapshot.runs()
         except OSError as error:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from agentrace.canonical import tags
 from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
 from agentrace.errors import CorruptRecord
+from agentrace.events import ArtifactStored
 
 _HOLDING: Final = frozenset(
     {
@@ -25,6 +26,7 @@ _HOLDING: Final = frozenset(
     }
 )
 """Kinds of values whose encoding holds other values."""
+_ARTIFACT: Final = ArtifactStored.__struct_config__.tag
 _NESTED: Final = frozenset({"value", "list", "body"})
 """Kinds of payloads that are values themselves."""
 
@@ -44,7 +46,8 @@ Known: TypeAlias = set[tuple[bytes, str]]
 
 def reached(event: bytes, payload: Callable[[bytes], bytes], known: Known) -> Iterator[Reached]:
     """What ``event`` needs and is not known yet, each after what it needs itself. Raises ``CorruptRecord``."""
-    waiting: list[tuple[bytes, str, bytes | None]] = [(digest, kind, None) for digest, kind in references(event)]
+    needed = (*references(event), *_artifact(event))
+    waiting: list[tuple[bytes, str, bytes | None]] = [(digest, kind, None) for digest, kind in needed]
     while waiting:
         digest, kind, data = waiting.pop()
         if data is not None:
@@ -60,7 +63,7 @@ def reached(event: bytes, payload: Callable[[bytes], bytes], known: Known) -> It
             yield Reached(digest, kind, None, failure.what)
             continue
         waiting.append((digest, kind, data))
-        waiting.extend((needed, of, None) for needed, of in inner)
+        waiting.extend((below, of, None) for below, of in inner)
 
 
 def missing(events: Iterable[bytes], payload: Callable[[bytes], bytes]) -> list[tuple[bytes, str]]:
@@ -114,6 +117,15 @@ def _reference(data: bytes) -> tuple[bytes, str]:
             return digest, kind
         case _:
             raise CorruptRecord("a reference to a payload is malformed", do="do not trust this record")
+
+
+def _artifact(event: bytes) -> Iterator[tuple[bytes, str]]:
+    """The payload that an ``ArtifactStored`` names by its digest alone."""
+    match load(event):
+        case [int(tag), int(), int(), int(), bytes(digest), *_] if tag == _ARTIFACT:
+            yield digest, "bytes"
+        case _:
+            return
 
 
 def _base(node: bytes, kind: str) -> Iterator[tuple[bytes, str]]:
