@@ -92,6 +92,22 @@ def test_what_no_event_needs_is_left_out(tmp_path: Path) -> None:
     assert list(content(path).payloads.values()) == [{}]
 
 
+def test_what_compresses_beyond_belief_is_stored_as_it_is(tmp_path: Path) -> None:
+    process = Process(tmp_path / "store")
+    run = process.run("blank")
+    for number in range(4):
+        step = run.step("tool", "blank_page", number, ordinal=number)
+        run.done(step, number + 0.5, bytes([number]) * (3 << 20))
+    run.end(9)
+    process.close()
+
+    done = exported(Runs(tmp_path / "store"), tmp_path / "x.agentrace")
+
+    assert not content(tmp_path / "x.agentrace").honest
+    assert done.manifest.codecs == ["stored", "zstd"]
+    assert 3 << 20 < done.size < 5 << 20
+
+
 # --- the same bytes -----------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from agentrace.canonical import tags
 from agentrace.cli import execute
 from agentrace.errors import AgentraceError
 from agentrace.ids import uuid7
-from agentrace.journal.segment import Progress, SegmentBytes, chain_start
+from agentrace.journal.segment import TRAILER, Progress, SegmentBytes, chain_start, chained
 from agentrace.query import Runs
 from agentrace.store import Store
 from tests.unit.journal_samples import RUN as STRANGER
@@ -74,8 +74,6 @@ def file_with(path: Path, bodies: list[bytes]) -> Path:
     made, raw = of_events(bodies)
     chain = chain_start(STRANGER)
     for body in bodies:
-        from agentrace.journal.segment import chained
-
         chain = chained(chain, body)
     told = replace(member(STRANGER, made, events=len(bodies), raw=raw, last=len(bodies)), chain=chain)
     manifest = Manifest(1, events.FORMAT_VERSION, "canonical/1", ["zstd"], Removed(), [told])
@@ -333,3 +331,31 @@ def test_zstandard_would_have_unpacked_the_bomb() -> None:
     """Why sizes are asked for first: the limit that is given does not count where a frame declares its size."""
     assert len(BOMB) < 20_000
     assert len(zstandard.ZstdDecompressor().decompress(BOMB, max_output_size=1000)) == HUGE
+
+
+def test_bytes_that_no_chunk_covers_are_covered_by_the_run_s_digest(tmp_path: Path) -> None:
+    parts = taken(file_of(tmp_path, shop).read_bytes())
+    made = parts.segments[0]
+    length, _, _ = TRAILER.unpack(made[-TRAILER.size :])
+    footer = len(made) - TRAILER.size - length
+    parts.segments[0] = made[:footer] + b"some more" + made[footer:]
+    path = tmp_path / "x.agentrace"
+    path.write_bytes(parts.together())
+    assert outcome(path) == "whole"
+
+    path.write_bytes(path.read_bytes().replace(b"some more", b"some less"))
+
+    assert outcome(path) == "honest"
+
+
+def test_a_bomb_in_a_file_that_says_it_is_cut_does_not_go_off(tmp_path: Path) -> None:
+    """The manifest claims a length with which its figures would be true."""
+    size = 4 * RAW_FREELY
+    raw = packed(bytes(size))
+    made = segment(events_chunk(raw, size), raw)
+    told = replace(member(STRANGER, made, events=1, raw=size, last=1), length=1 << 20)
+    whole = assembled(Manifest(1, "0.1", "canonical/1", ["zstd"], Removed(), [told]), [made])
+    path = tmp_path / "x.agentrace"
+    path.write_bytes(whole[: whole.index(raw) + len(raw)])
+
+    assert cheaply(path) == "trace-file-damaged"
