@@ -78,12 +78,16 @@ class Request(Struct, frozen=True):
 class Reader(Protocol):
     """Reads what a library's request funnel was called with."""
 
+    def funnel(self, owner: Any, name: str) -> str:
+        """The method of ``owner`` to intercept for the declared ``name``: in this version, who is given the request."""
+        ...
+
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
         """The request of ``funnel(client, *args, **kwargs)``."""
         ...
 
-    def no_wait(self, owner: Any) -> Mapping[str, Any]:
-        """Replacements on the client's class, by method name, so that an answered retry does not sleep."""
+    def no_wait(self, owner: Any) -> Mapping[str, Callable[[Any], Any]]:
+        """How methods of the client's class are replaced, by name, so that an answered retry does not sleep."""
         ...
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -105,11 +104,12 @@ class Instrumentation:
             *outer, name = path.split(".")
             for part in outer:
                 owner = getattr(owner, part)
-            replace(owner, name, funnel(found))
+            replace(owner, found.reader.funnel(owner, name), funnel(found))
             if self._answering:
-                for method, replacement in found.reader.no_wait(owner).items():
-                    replace(owner, method, partial(_instead, replacement))
+                for method, make in found.reader.no_wait(owner).items():
+                    replace(_home(owner, method), method, make)
 
 
-def _instead(replacement: Callable[..., Any], _: Callable[..., Any]) -> Callable[..., Any]:
-    return replacement
+def _home(owner: type, method: str) -> type:
+    """The class of ``owner`` or above it that defines ``method``."""
+    return next(cls for cls in owner.__mro__ if method in vars(cls))
