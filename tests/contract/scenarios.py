@@ -50,6 +50,8 @@ class Scenario:
     """What a replay says of itself."""
     same_bytes: bool = True
     """Whether a replay carries as many bytes: not if they were compressed, or never on a wire."""
+    needs: str = ""
+    """What of the client it uses that not every supported version has, as a dotted name."""
 
     def answering(self) -> App:
         """A new app that answers as the scenario says."""
@@ -66,6 +68,21 @@ class Subject:
     """The transport library that its clients are built on."""
     client: Callable[[World], Any]
     scenarios: tuple[Scenario, ...]
+    key: str = ""
+    """The secret that its clients send."""
+    told: Callable[[bytes], dict[str, Any]] | None = None
+    """What a provider's body says, where the calls are a model's: finish, text, and usage."""
+
+
+def available(scenarios: tuple[Scenario, ...], client: object) -> tuple[Scenario, ...]:
+    """The scenarios that ``client`` has what they need for, in the installed version."""
+    return tuple(scenario for scenario in scenarios if not scenario.needs or _has(client, scenario.needs))
+
+
+def _has(client: object, path: str) -> bool:
+    for name in path.split("."):
+        client = getattr(client, name, None)
+    return client is not None
 
 
 @dataclass

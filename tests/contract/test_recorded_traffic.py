@@ -17,8 +17,8 @@ import pytest
 from agentrace.events import StepFailed
 from tests.contract.far_end import FarEnd
 from tests.contract.observed import observed
+from tests.contract.openai_json import told_by
 from tests.contract.openai_scenarios import KEY
-from tests.contract.provider_json import told_by
 from tests.contract.recording import recording, replaying
 
 CASSETTES = Path(__file__).parents[3] / "shared" / "cassettes"

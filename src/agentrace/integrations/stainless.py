@@ -25,7 +25,7 @@ class StainlessReader(Struct, frozen=True):
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
         """The request that ``options`` describe."""
         options = kwargs.get("options", args[1] if len(args) > 1 else None)
-        path = str(options.url).partition("?")[0]
+        path = _path(str(options.url))
         operation = path.removeprefix(self.root).strip("/")
         kind = next((kind for end, kind in self.kinds.items() if path.endswith(end)), "tool")
         streamed = ":stream" if kwargs.get("stream") else ""
@@ -45,6 +45,12 @@ def _chosen_and_left_out(original: Callable[..., Any]) -> Callable[..., Any]:
         return 0.0
 
     return _calculate_retry_timeout
+
+
+def _path(url: str) -> str:
+    """The path of what the program asks for, which is a path already, or a URL that the provider told."""
+    path = url.partition("?")[0]
+    return f"/{path.partition('://')[2].partition('/')[2]}" if "://" in path else path
 
 
 def _input(options: Any) -> Any:

@@ -41,8 +41,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``on`` keeps it for one endpoint ("chat", "responses", "embeddings", "messages", "count_tokens",
     "models"). ``delay`` is the wait before the first byte, ``chunk_delay`` the wait between two chunks of a
-    stream, both in seconds; left out, they are the provider's ``latency`` and ``chunk_latency``. ``headers`` are added to the
-    usual ones, or replace them.
+    stream, both in seconds; left out, they are the provider's ``latency`` and ``chunk_latency``.
+    ``headers`` are added to the usual ones, or replace them.
     """
 
     on: str | None = None
