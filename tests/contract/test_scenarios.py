@@ -16,6 +16,7 @@ from agentrace.integrations.declaration import Usage
 from agentrace.replay.tape import ExactTape
 from agentrace.store import RunRecord
 from tests.contract.anthropic_subject import ANTHROPIC
+from tests.contract.anthropic_traced import TRACED
 from tests.contract.far_end import FarEnd, Passed, plain_bytes
 from tests.contract.http_subjects import HTTP
 from tests.contract.observed import without_boundary
@@ -23,9 +24,10 @@ from tests.contract.openai_subject import LEGACY, OPENAI
 from tests.contract.recording import Memory, recording, replaying
 from tests.contract.scenarios import Case, cases, far_end, performed
 
-CASES = cases((OPENAI, *LEGACY, ANTHROPIC, *HTTP))
+CASES = cases((OPENAI, *LEGACY, ANTHROPIC, TRACED, *HTTP))
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_model_case = pytest.mark.parametrize("case", [case for case in CASES if case.subject.told], ids=str)
+each_traced_case = pytest.mark.parametrize("case", [case for case in CASES if case.subject is TRACED], ids=str)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,14 @@ def test_each_call_is_one_step_with_all_its_exchanges(case: Case) -> None:
         assert [e.answered.status if e.answered else 0 for e in exchanges] == list(expected.statuses)
         assert [e.ended.outcome if e.ended else "" for e in exchanges][-1:] == [expected.exchanges] * bool(exchanges)
         assert step.exchanges == len(exchanges)
+
+
+@each_traced_case
+def test_a_span_of_the_library_is_no_second_step(case: Case) -> None:
+    found = outcome(case)
+
+    spans = dict(found.live["notes"][1])["spans"][1]
+    assert len(spans) == len(case.scenario.steps) == len(found.record.trace.steps)
 
 
 @each_case
