@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from agentrace.errors import ReplayDivergence
+from agentrace.integrations.declaration import Usage
 from agentrace.testing import StubProvider
 from agentrace.testing.server import App
 from tests.contract.far_end import FarEnd, encoded, silent, stub
@@ -71,7 +72,12 @@ class Subject:
     key: str = ""
     """The secret that its clients send."""
     told: Callable[[bytes], dict[str, Any]] | None = None
-    """What a provider's body says, where the calls are a model's: finish, text, and usage."""
+    """What a provider's body says, where the calls are a model's: finish, text, and usage (see ``counts``)."""
+
+
+def counts(usage: Usage) -> tuple[int, ...]:
+    """The tokens of a call in the order in which a subject's ``told`` has them."""
+    return usage.input, usage.output, usage.cache_read, usage.reasoning, usage.cache_write
 
 
 def available(scenarios: tuple[Scenario, ...], client: object) -> tuple[Scenario, ...]:
