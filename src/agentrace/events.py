@@ -261,7 +261,7 @@ class StepFailed(Event, frozen=True, tag=5):
 
 
 class StreamChunks(Event, frozen=True, tag=6):
-    """Elements of a stream, written as they arrive."""
+    """Elements of a stream, written as they arrive: within milliseconds those of an exchange."""
 
     exchange: int
     """The exchange whose body this is, from 1; 0 for the elements of a generator."""
@@ -622,11 +622,18 @@ encode = msgspec.msgpack.Encoder().encode
 """The bytes of an event."""
 
 encode_fields = encode
-"""The bytes of an event given as the tuple of its tag and all its fields, for the two events that every call writes:
-the same bytes, without the struct in between."""
+"""The bytes of an event given as the tuple of its tag and all its fields, for the events that every call writes: the
+same bytes, without the struct in between."""
+
+ChunkFields: TypeAlias = tuple[int, str, Value | bytes]
+"""The fields of a ``Chunk``, likewise; bytes that are not large are their own canonical value."""
 
 STEP_DISPATCHED = StepDispatched.__struct_config__.tag
 STEP_COMPLETED = StepCompleted.__struct_config__.tag
+STREAM_CHUNKS = StreamChunks.__struct_config__.tag
+EXCHANGE_STARTED = ExchangeStarted.__struct_config__.tag
+EXCHANGE_ANSWERED = ExchangeAnswered.__struct_config__.tag
+EXCHANGE_ENDED = ExchangeEnded.__struct_config__.tag
 
 _decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _head: msgspec.msgpack.Decoder[_Head] = msgspec.msgpack.Decoder(_Head)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrace.canonical.decoding import Reader, loaded_types
-from agentrace.canonical.encoding import Encoder
+from agentrace.canonical.encoding import INLINE_VALUE, Encoder
 from agentrace.canonical.needs import Redaction, Sink
 
-__all__ = ["Encoder", "Reader", "Redaction", "Sink", "loaded_types"]
+__all__ = ["INLINE_VALUE", "Encoder", "Reader", "Redaction", "Sink", "loaded_types"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from agentrace.redact.patterns import Pattern
@@ -64,6 +65,7 @@ SOURCES = tuple(pattern.source for pattern, _ in _NAMES)
 LONGEST_NAME = 64
 
 
+@lru_cache(maxsize=4096)
 def named(name: str) -> Named | None:
     """What ``name`` says of its value; ``None``: nothing. Case, camel case, dashes and dots do not matter."""
     words = _HUMPS.sub("_", name[-LONGEST_NAME:]).lower()

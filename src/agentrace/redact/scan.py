@@ -44,6 +44,8 @@ class Scanner:
 
     def suspicious(self, text: str) -> bool:
         """Whether the rules, the user's patterns aside, may find something. ``False`` is certain."""
+        if len(text) < LONG:
+            return self.any.search(text) is not None
         return any(pattern.search(text) for pattern in self._patterns(len(text)))
 
     def _patterns(self, size: int) -> tuple[re.Pattern[str], ...]:
