@@ -25,7 +25,7 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
         model=message.get("model") or str(request.get("model") or ""),
         finish_reason=message.get("stop_reason") or "",
         text="".join(block.get("text") or "" for block in blocks if block.get("type") == "text"),
-        usage=_usage(usage) if isinstance(usage, Mapping) else None,
+        usage=_usage(usage) if isinstance(usage, Mapping) and usage else None,
         tool_calls=[
             ToolCall(str(block.get("id", "")), str(block.get("name", "")), block.get("input"))
             for block in blocks
