@@ -105,6 +105,8 @@ class Integration(Struct, frozen=True):
     facts_version: str = "1"
     credentials: Mapping[str, str] = {}
     """Environment variables that a client insists on, with a value for replays, where nothing is sent."""
+    signed_in_by: Sequence[str] = ()
+    """Variables that name another way to sign in: where one of them is set, a made-up key would take its place."""
 
 
 class Wire(Struct, frozen=True):

@@ -6,6 +6,7 @@ A library's declaration (see ``catalogue``) is loaded when its top-level module 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -74,7 +75,8 @@ class Instrumentation:
         needed: dict[str, str] = {}
         for name in library_names():
             found = integration(name)
-            needed.update({} if found is None else found.credentials)
+            if found is not None and not any(other in os.environ for other in found.signed_in_by):
+                needed.update(found.credentials)
         return needed
 
     def _hook(self, name: str) -> Callable[[ModuleType], None]:

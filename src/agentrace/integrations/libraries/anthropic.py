@@ -120,4 +120,5 @@ INTEGRATION = Integration(
     reader=StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/"),
     facts=facts,
     credentials={"ANTHROPIC_API_KEY": "replayed-without-a-key"},
+    signed_in_by=("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),
 )
