@@ -18,8 +18,8 @@ AGENT = """
     with client.messages.stream(**ask) as stream:
         print("".join(stream.text_stream), stream.get_final_message().usage.output_tokens)
 """
-WAYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-NOBODY = dict.fromkeys((*WAYS, "ANTHROPIC_BASE_URL"))
+NOBODY = dict.fromkeys(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"))
+SECRET = "sk-ant-api03-0123456789abcdef0123456789abcdef-AAAAAA"
 
 
 @pytest.fixture
@@ -27,23 +27,21 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_replay_needs_no_key(place: Place, way: str) -> None:
+@pytest.mark.parametrize(
+    ("recorded_with", "replayed_with"),
+    [({"ANTHROPIC_API_KEY": SECRET}, {}), ({"ANTHROPIC_AUTH_TOKEN": SECRET}, {"ANTHROPIC_AUTH_TOKEN": "another"})],
+)
+def test_a_replay_needs_no_key(place: Place, recorded_with: dict[str, str], replayed_with: dict[str, str]) -> None:
     program = place.write("program.py", AGENT)
     stub = StubProvider().reply("Hello.").error(529, retry_after_ms=1).reply("one two three")
-    secret = "sk-ant-api03-0123456789abcdef0123456789abcdef-AAAAAA"
 
     with stub.serve() as url:
-        recorded = place.run(PYTHON, program, env={**NOBODY, "ANTHROPIC_BASE_URL": url, way: secret})
-    replayed = place.replay("@last", "--", PYTHON, program, env=NOBODY)
-    signed_in = place.replay("@last", "--", PYTHON, program, env={**NOBODY, way: "another"})
+        recorded = place.run(PYTHON, program, env={**NOBODY, "ANTHROPIC_BASE_URL": url, **recorded_with})
+    replayed = place.replay("@last", "--", PYTHON, program, env={**NOBODY, **replayed_with})
 
     assert (recorded.code, recorded.err, recorded.out.splitlines()[0]) == (0, "", "Hello.")
-    assert (replayed.code, replayed.out) == (signed_in.code, signed_in.out) == (0, recorded.out)
-    assert ["replay exact" in line for done in (replayed, signed_in) for line in done.own_words] == [True, True]
-    assert [line for done in (replayed, signed_in) for line in done.err.splitlines()] == [
-        *replayed.own_words,
-        *signed_in.own_words,
-    ]
+    assert (replayed.code, replayed.out) == (0, recorded.out)
+    (line,) = replayed.err.splitlines()  # and no warning that one key is used for another
+    assert "replay exact" in line
     kept = b"".join(file.read_bytes() for file in place.store.rglob("*") if file.is_file())
-    assert secret.encode() not in kept
+    assert SECRET.encode() not in kept
