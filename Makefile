@@ -37,8 +37,9 @@ types: $(STAMP)
 	    $(BIN)/pyright --pythonpath $(BIN)/python; \
 	else echo 'pyright: SKIPPED, it needs node and there is none on PATH (mypy has run)'; fi
 
+# One process for each core; files stay whole, since the tests of one share what is dear to make.
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(STAMP) ## Measure the promises of the README
 	@$(BIN)/python -m benchmarks $(ARGS)

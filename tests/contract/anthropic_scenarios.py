@@ -241,7 +241,8 @@ async def raw_message_with_retries(world: World) -> Any:
 
 
 async def message_too_slow(world: World) -> Any:
-    return await world.of(world.client.with_options(timeout=0.05).messages.create(**ASK))
+    asking = world.client.with_options(timeout=world.http.Timeout(5.0, read=0.2))
+    return await world.of(asking.messages.create(**ASK))
 
 
 async def stream_that_breaks(world: World) -> Any:
@@ -263,7 +264,7 @@ async def helper_that_breaks(world: World) -> Any:
 
 async def message_cancelled(world: World) -> Any:
     asking = asyncio.ensure_future(message(world))
-    await asyncio.sleep(0.05)
+    await world.asked()
     asking.cancel()
     return (await asyncio.gather(asking, return_exceptions=True))[0]
 

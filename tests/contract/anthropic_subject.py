@@ -11,7 +11,7 @@ import anthropic._base_client as base
 from agentrace.testing import Reply, StubProvider, Usage
 from tests.contract import anthropic_scenarios as does
 from tests.contract.anthropic_json import told_by
-from tests.contract.far_end import Canned, canned
+from tests.contract.far_end import Canned, canned, stopping, stub
 from tests.contract.scenarios import Expected, Scenario, Subject, available
 
 MESSAGES, COUNT = "messages", "messages/count_tokens"
@@ -40,7 +40,7 @@ def stream(name: str, call: Any, **options: Any) -> Scenario:
 def left(name: str, call: Any, **options: Any) -> Scenario:
     """A scenario of a stream that is not read to its end."""
     closed = step(f"{MESSAGES}:stream", "closed_by_consumer", last="closed_by_consumer")
-    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), **options)
+    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), leaves=True, **options)
 
 
 def fails(name: str, call: Any, tell: Any, *statuses: int, last: str = "exhausted", **options: Any) -> Scenario:
@@ -256,26 +256,20 @@ CANCELLED = (
         "stream-cancelled",
         does.stream_cancelled,
         (step(f"{MESSAGES}:stream", "cancelled", last="error"),),
-        tell=lambda s: s.answer(Reply(text="one two three four five", chunk_delay=0.03)),
+        app=lambda: stopping(stub(lambda s: s.answer(LONG)), 4),
         only="async",
     ),
 )
 
-
-def _answering(stub: StubProvider) -> None:
-    """The same request has the same answer, whichever of two comes first."""
-    stub.rule(lambda request: f"The answer to {request.text}.")
-
-
 MANY = (
-    Scenario("many-at-once", does.many_at_once, (step(MESSAGES),) * 6, tell=_answering, only="async"),
+    Scenario("many-at-once", does.many_at_once, (step(MESSAGES),) * 6, only="async", racing=True),
     Scenario(
         "many-after-a-stream",
         does.many_after_a_stream,
         (step(f"{MESSAGES}:stream", "closed_by_consumer", last="closed_by_consumer"), step(MESSAGES), step(MESSAGES)),
         only="async",
     ),
-    Scenario("many-threads", does.many_threads, (step(MESSAGES),) * 6, tell=_answering, only="sync"),
+    Scenario("many-threads", does.many_threads, (step(MESSAGES),) * 6, only="sync", racing=True),
 )
 
 ANTHROPIC = Subject(

@@ -13,7 +13,7 @@ import openai._base_client as base
 from agentrace.testing import Reply, StubProvider, Usage
 from tests.contract import openai_scenarios as does
 from tests.contract import openai_transports as beneath
-from tests.contract.far_end import Canned, canned
+from tests.contract.far_end import Canned, canned, stopping, stub
 from tests.contract.openai_json import told_by
 from tests.contract.scenarios import Expected, Scenario, Subject, available
 
@@ -43,7 +43,7 @@ def stream(name: str, call: Any, operation: str = CHAT, **options: Any) -> Scena
 def left(name: str, call: Any, **options: Any) -> Scenario:
     """A scenario of a stream that is not read to its end."""
     closed = step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer")
-    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), **options)
+    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), leaves=True, **options)
 
 
 def fails(name: str, call: Any, tell: Any, *statuses: int, last: str = "exhausted", **options: Any) -> Scenario:
@@ -238,7 +238,7 @@ CANCELLED = (
         "stream-cancelled",
         does.chat_stream_cancelled,
         (step(f"{CHAT}:stream", "cancelled", last="error"),),
-        tell=lambda s: s.answer(Reply(text="one two three four five", chunk_delay=0.03)),
+        app=lambda: stopping(stub(lambda s: s.answer(LONG)), 2),
         only="async",
     ),
     Scenario(
@@ -252,11 +252,6 @@ CANCELLED = (
 )
 
 
-def _answering(stub: StubProvider) -> None:
-    """The same request has the same answer, whichever of two comes first."""
-    stub.rule(lambda request: f"The answer to {request.text}.")
-
-
 BENEATH = (
     whole("mock-transport", beneath.mock_transport, same_bytes=False),
     whole("mock-stream", beneath.mock_stream, f"{CHAT}:stream"),
@@ -266,14 +261,14 @@ BENEATH = (
     stream("bare-head", beneath.bare_transport),
     whole("event-hooks", beneath.event_hooks),
     Scenario("hook-asks", beneath.hook_that_asks, (step(f"{CHAT}:stream", "exhausted", 200, 200),)),
-    Scenario("many-at-once", beneath.many_at_once, (step(CHAT),) * 6, tell=_answering, only="async"),
+    Scenario("many-at-once", beneath.many_at_once, (step(CHAT),) * 6, only="async", racing=True),
     Scenario(
         "many-after-a-stream",
         beneath.many_after_a_stream,
         (step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer"), step(CHAT), step(CHAT)),
         only="async",
     ),
-    Scenario("many-threads", beneath.many_threads, (step(CHAT),) * 6, tell=_answering, only="sync"),
+    Scenario("many-threads", beneath.many_threads, (step(CHAT),) * 6, only="sync", racing=True),
 )
 
 SCENARIOS = available((*WHOLE, *STREAMS, *OTHERS, *FAILURES, *CANCELLED, *BENEATH), openai.OpenAI(api_key=does.KEY))

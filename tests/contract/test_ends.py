@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -119,8 +120,9 @@ PROGRAM = """
 import asyncio, sys
 import agentrace, httpx2, openai
 
-agentrace.init()
 url = sys.argv[1]
+if "unrecorded" not in sys.argv:
+    agentrace.init()
 asking = openai.OpenAI(base_url=url, api_key="k", http_client=httpx2.Client(verify=False))
 ask = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 streams = [asking.chat.completions.create(**ask) for _ in range(2)]
@@ -143,11 +145,16 @@ def test_a_program_may_end_with_open_streams(url: str, tmp_path: Path) -> None:
     environ = {"AGENTRACE_HOME": str(tmp_path / "store"), "AGENTRACE_DEBUG": "1"}
 
     command = [sys.executable, "program.py", f"{url}/v1"]
-    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    plain, ended = (
+        subprocess.run(asked, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        for asked in ([*command, "unrecorded"], command)
+    )
 
     store = Store(tmp_path / "store")
     trace = store.record(store.entries[0].run_id).trace
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+    # Python 3.13.0 crashes when it collects such streams after the end of a program, recorded or not.
+    assert plain.returncode in (0, -signal.SIGSEGV)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (plain.returncode, "done\n", "")
     assert trace.run.status == "completed"
     assert [step.ended.outcome for step in trace.steps.values() if step.ended] == ["closed_by_consumer"] * 3
 
