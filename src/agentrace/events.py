@@ -10,6 +10,7 @@ meaning is a new type. An event whose tag this version does not know is kept as 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeAlias
 
 import msgspec
@@ -635,9 +636,14 @@ EXCHANGE_STARTED = ExchangeStarted.__struct_config__.tag
 EXCHANGE_ANSWERED = ExchangeAnswered.__struct_config__.tag
 EXCHANGE_ENDED = ExchangeEnded.__struct_config__.tag
 
-_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _head: msgspec.msgpack.Decoder[_Head] = msgspec.msgpack.Decoder(_Head)
 _TAGS = frozenset(type_.__struct_config__.tag for type_ in EVENT_TYPES)
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[AnyEvent]:
+    """Made when first needed: it looks at every field above, and a program that is recorded reads no events."""
+    return msgspec.msgpack.Decoder(AnyEvent)
 
 
 def decode(data: bytes) -> AnyEvent | UnknownEvent:
@@ -647,7 +653,7 @@ def decode(data: bytes) -> AnyEvent | UnknownEvent:
     :class:`UnknownEvent`.
     """
     try:
-        return _decoder.decode(data)
+        return _decoder().decode(data)
     except msgspec.ValidationError:
         head = _head.decode(data)
         if head.tag in _TAGS:

@@ -129,7 +129,15 @@ def in_pieces(by: Redactor, data: bytes, cuts: list[int]) -> list[bytes]:
     return [*pieces, stream.end()]
 
 
+KEY_AND_TOKEN = (
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F\n\n"
+    f"{mixed(64)}\n{mixed(64)}\ngsk_{mixed(30)}"
+)
+"""What the end of the text leaves open begins in the last line of the key, which begins after a newline."""
+
+
 @given(scraps, st.lists(st.integers(0, 5000), max_size=12), profiles)
+@example(KEY_AND_TOKEN, [], "default")
 @settings(max_examples=250, deadline=None)
 def test_pieces_give_what_the_whole_gives(text: str, cuts: list[int], profile: str) -> None:
     data = text.encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from agentrace.capture import behind
 from agentrace.capture.behind import Behind, Notes
 
@@ -46,11 +48,14 @@ def test_whoever_settles_finds_all_that_it_noted_written_in_its_order() -> None:
         assert [number for who, number in page.lines if who == author] == list(range(2000))
 
 
-def test_what_is_noted_is_written_though_nobody_settles() -> None:
+@pytest.mark.parametrize("pause", [behind.PAUSE, 0.0], ids=["still looking", "asleep again"])
+def test_what_is_noted_is_written_though_nobody_settles(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behind, "PAUSE", pause)
+    monkeypatch.setattr(behind, "ROUNDS", 1)
     written = threading.Event()
     thread = Behind()
 
-    for _ in range(3):  # roused, busy, and roused again
+    for _ in range(50):
         Notes(thread).put(written.set)
         assert written.wait(LONG)
         written.clear()

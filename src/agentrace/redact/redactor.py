@@ -59,12 +59,12 @@ class Redactor:
         """Names the rules, not the secrets known by their value: it tells nothing about those."""
         self._scanner = Scanner(rules, own, rank)
         # The user's patterns may match anything: with them, every text is searched.
-        self._search: Callable[[str], object] = bool if own else self._scanner.any.search
+        self._search: Callable[[str], object] = bool if own else self._early_search
         self._suspicious = bool if own else self._scanner.suspicious
         self._shortest = 1 if own else SHORTEST[profile]
         self._fields: dict[str, str | None] = {}
         self._urls: dict[str, str] = {}
-        self._repeats = Repeats(lambda text: not self._scanner.suspicious(text), self._scanner.any.search)
+        self._repeats = Repeats(lambda text: not self._scanner.suspicious(text), self._scanner.search)
 
     # -- texts and bodies --
 
@@ -92,6 +92,12 @@ class Redactor:
         if not spans:
             return None
         return RedactedBytes(replaced(s, 0, len(s), spans, mark_in_bytes).encode("latin-1"), counted(spans, {}))
+
+    def _early_search(self, s: str) -> object:
+        together = self._scanner.together
+        if together is not None:
+            self._search = together.search
+        return self._scanner.search(s)
 
     def stream(self) -> StreamRedactor:
         """For bytes that come in pieces: all pieces together give what `data` gives for the whole."""

@@ -89,8 +89,9 @@ class StreamRedactor:
         clean = not spans and not withheld and judged == len(buffer)
         released = None if clean else replaced(buffer, self._done, judged, spans, mark_in_bytes)
         counted(spans, self._found)
-        # Nothing but the body of a PEM block, which is withheld, goes on from one line to the next.
-        kept = max(0, judged - CONTEXT) if buffer[judged - 1 : judged] != "\n" else judged
+        # What is withheld needs what stands before it. Nothing else goes on from one line to the next.
+        over = judged == len(buffer) and buffer.endswith("\n")
+        kept = judged if over else max(0, judged - CONTEXT)
         self._text, self._done = buffer[kept:], judged - kept
         if self._own:
             self._own = [s._replace(start=s.start - kept, end=s.end - kept) for s in self._own if s.start >= judged]
