@@ -50,7 +50,7 @@ def main(
     page: Path = PAGE,
     readme: Path = README,
 ) -> int:
-    """0 if every promise was met. ``kept``: where results are kept as they come; ``page``, ``readme``: what is filled."""
+    """0 if every promise was met. ``kept``: where results are kept as they come; ``page`` and ``readme`` are filled."""
     options = _parser(benchmarks).parse_args(arguments)
     effort = QUICK if options.quick else FULL
     measured = Measured(machine=this_machine(), source=source(), effort=effort.name)

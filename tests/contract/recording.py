@@ -12,7 +12,7 @@ from agentrace.canonical import Reader
 from agentrace.capture.behind import Behind
 from agentrace.journal import Damage
 from agentrace.query import inferred, replayable
-from agentrace.replay.source import tape_steps
+from agentrace.replay.source import is_whole, tape_steps
 from agentrace.replay.tape import ExactTape
 from agentrace.runtime.assembly import Runtime
 from agentrace.store import RunRecord
@@ -120,6 +120,7 @@ def replaying(source: RunRecord) -> Iterator[Recording]:
         caveats=[*known.because, *known.caveats],
         on_divergence=lambda divergence, step: None,
         give_up=_no_end,
+        whole=is_whole(source),
     )
     made = Recording(tape, memory)
     made.start()

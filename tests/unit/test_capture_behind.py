@@ -8,6 +8,7 @@ import pytest
 
 from agentrace.capture import behind
 from agentrace.capture.behind import Behind, Notes
+from agentrace.errors import RecordingFailed
 
 LONG = 30.0
 
@@ -112,6 +113,22 @@ def test_a_thread_that_is_told_to_end_writes_no_more_and_keeps_nothing_from_bein
     assert page.lines == []
     notes.settle()
     assert page.lines == [(0, 0)]
+
+
+def test_whoever_settles_is_told_what_the_thread_could_not_write() -> None:
+    tried = threading.Event()
+    notes = Notes(Behind())
+
+    def refused() -> None:
+        tried.set()
+        raise RecordingFailed("no room", do="make room")
+
+    notes.put(refused)
+    assert tried.wait(LONG)
+
+    with pytest.raises(RecordingFailed, match="no room"):
+        notes.settle()
+    notes.settle()
 
 
 def test_nobody_waits_for_ever() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from agentrace.capture.guard import fault
+from agentrace.errors import RecordingFailed
 
 PAUSE: Final = 0.004
 """Seconds between two rounds of the thread while there is something to write: as long anything is noted at most."""
@@ -62,7 +63,7 @@ class Behind:
             while rounds and not self._over:
                 rounds = ROUNDS if handed else rounds - 1
                 for _ in range(len(handed)):
-                    handed.popleft().settle()
+                    handed.popleft().write()
                 time.sleep(PAUSE)
             self._idle = True
             if not handed:
@@ -73,7 +74,7 @@ class Behind:
 class Notes:
     """What of one step is noted and not yet written. Any thread may note and write; the order is kept."""
 
-    __slots__ = ("_behind", "_handed", "_noted", "_turn", "_writing")
+    __slots__ = ("_behind", "_handed", "_noted", "_refusal", "_turn", "_writing")
 
     def __init__(self, behind: Behind | None) -> None:
         self._behind = behind
@@ -82,6 +83,8 @@ class Notes:
         self._handed = False
         self._turn = RLock()  # re-entrant: a signal handler may end the steps that this thread was about to write
         self._writing = False
+        self._refusal: RecordingFailed | None = None
+        """What a program that must not run unrecorded has to be told."""
 
     def put(self, write: Callable[..., None], *arguments: Any) -> None:
         """Call ``write`` soon. Never waits, so that finalizers may use it."""
@@ -93,7 +96,17 @@ class Notes:
             self._behind.hand(self)
 
     def settle(self) -> None:
-        """Write what is noted. Returns when it is written, or when this very thread is writing further up its stack."""
+        """Write what is noted. Returns when it is written, or when this very thread is writing further up its stack.
+
+        Raises ``RecordingFailed`` if it could not be written and the program asked for that.
+        """
+        self.write()
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            raise refusal
+
+    def write(self) -> None:
+        """The same in a thread that nobody waits for: the refusal is kept for whoever settles."""
         while self._noted and self._turn.acquire(timeout=PATIENCE):
             try:
                 if self._writing:
@@ -112,6 +125,8 @@ class Notes:
             write, arguments = noted[0]
             try:
                 write(*arguments)
+            except RecordingFailed as refusal:
+                self._refusal = refusal
             except Exception as error:
                 fault(error)
             finally:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agentrace.journal.reading import Record, RunEntry, Snapshot, list_runs, open_record
     from agentrace.journal.recovery import recover
     from agentrace.journal.sealing import Recovered
-    from agentrace.journal.verification import Problem, verify
+    from agentrace.journal.verification import Problem, problems, verify
 
 __all__ = [
     "Damage",
@@ -27,6 +27,7 @@ __all__ = [
     "Snapshot",
     "list_runs",
     "open_record",
+    "problems",
     "recover",
     "verify",
 ]
@@ -42,6 +43,7 @@ _HOME_OF: Final = {
     "Snapshot": "reading",
     "list_runs": "reading",
     "open_record": "reading",
+    "problems": "verification",
     "recover": "recovery",
     "verify": "verification",
 }

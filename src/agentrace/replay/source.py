@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from itertools import islice
 
 from agentrace import events
 from agentrace.fold import StepState, boundaries
@@ -11,13 +13,28 @@ from agentrace.replay.tape import TapeStep
 
 
 def tape_steps(source: RunRecord) -> list[TapeStep]:
-    """The steps that a replay answers, in dispatch order. What happened inside of one is not asked for again."""
-    steps = source.trace.steps
-    return [_tape_step(source, step) for step in boundaries(steps)]
+    """The steps that a replay answers, in dispatch order. What happened inside of one is not asked for again.
+
+    Behind the first event that is missing nobody can say whether a call is the next one, so nothing is answered there.
+    """
+    until = _known_until(source)
+    return [_tape_step(source, step, until) for step in boundaries(source.trace.steps) if step.dispatched.seq < until]
 
 
-def _tape_step(source: RunRecord, step: StepState) -> TapeStep:
-    dispatched, ended = step.dispatched, step.ended
+def is_whole(source: RunRecord) -> bool:
+    """Whether the record goes on to the end of its run, without a gap."""
+    return source.trace.run.ended is not None and _known_until(source) == sys.maxsize
+
+
+def _known_until(source: RunRecord) -> int:
+    """Position of the first event that is missing."""
+    lost = (event.seq for event in source.events if isinstance(event, events.EventsLost))
+    return min((*(first for first, _ in source.holes), *islice(lost, 1)), default=sys.maxsize)
+
+
+def _tape_step(source: RunRecord, step: StepState, until: int) -> TapeStep:
+    dispatched = step.dispatched
+    ended = None if step.ended is None or step.ended.seq > until else step.ended
     completed = ended if isinstance(ended, events.StepCompleted) else None
     chunks: Sequence[events.Chunk] = source.elements(step.id)
     return TapeStep(

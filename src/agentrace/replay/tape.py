@@ -71,6 +71,7 @@ class ExactTape:
         caveats: Sequence[str],
         on_divergence: Callable[[Divergence, Step | None], None],
         give_up: Callable[[], None],
+        whole: bool = True,
     ) -> None:
         self._cursors: dict[str, list[TapeStep]] = defaultdict(list)
         for step in reversed(steps):
@@ -81,6 +82,7 @@ class ExactTape:
         self._caveats = dict.fromkeys(caveats)
         self._on_divergence = on_divergence
         self._give_up = give_up
+        self._whole = whole
         self._lock = threading.Lock()
         self._raised = 0
         self.answered = 0
@@ -140,6 +142,8 @@ class ExactTape:
         spec = step.spec
         live = self._read_live(step.input)
         observed = f"  observed: {_told(spec.kind, spec.name, step.id)} in {step.path}\n{_shown(live)}"
+        if expected is None and not self._whole:
+            return Divergence("RECORD_INCOMPLETE", f"the record ends before this call\n{observed}", step.id, 0)
         if expected is None:
             report = f"the program makes a call that the recorded run did not make here\n{observed}"
             return Divergence("CALL_EXTRA", report, step.id, 0)
