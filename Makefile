@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check lint format types test bench bench-peers soak mutants docs clean
+.PHONY: help demo check lint format types test bench bench-peers soak versions mutants docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -49,6 +49,9 @@ bench-peers: $(STAMP) ## Measure ours beside other tracing libraries, where the 
 
 soak: $(STAMP) ## Kill, crash and overload recorders for a while and count what survives
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+
+versions: $(STAMP) ## Run the contract with older versions of the client libraries, installed beside
+	@$(BIN)/python -m tests.contract.versions $(ARGS)
 
 mutants: $(STAMP) ## Break the code on purpose, one place at a time: every break must fail a test
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -248,6 +248,7 @@ def subject(module: ModuleType) -> Subject:
             ),
             one("without-a-client", without_a_client, "GET /things", only="sync"),
         ),
+        key=KEY,
     )
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from agentrace.errors import ReplayDivergence
+from agentrace.integrations.declaration import Usage
 from agentrace.testing import StubProvider
 from agentrace.testing.server import App
 from tests.contract.far_end import FarEnd, encoded, silent, stub
@@ -56,6 +57,8 @@ class Scenario:
     """Whether it makes the same call several times at once, so that chance decides which of them gets which answer."""
     same_bytes: bool = True
     """Whether a replay carries as many bytes: not if they were compressed, or never on a wire."""
+    needs: str = ""
+    """What of the client it uses that not every supported version has, as a dotted name."""
 
     def answering(self) -> App:
         """A new app that answers as the scenario says."""
@@ -72,6 +75,26 @@ class Subject:
     """The transport library that its clients are built on."""
     client: Callable[[World], Any]
     scenarios: tuple[Scenario, ...]
+    key: str = ""
+    """The secret that its clients send."""
+    told: Callable[[bytes], dict[str, Any]] | None = None
+    """What a provider's body says, where the calls are a model's: finish, text, and usage (see ``counts``)."""
+
+
+def counts(usage: Usage) -> tuple[int, ...]:
+    """The tokens of a call in the order in which a subject's ``told`` has them."""
+    return usage.input, usage.output, usage.cache_read, usage.reasoning, usage.cache_write
+
+
+def available(scenarios: tuple[Scenario, ...], client: object) -> tuple[Scenario, ...]:
+    """The scenarios that ``client`` has what they need for, in the installed version."""
+    return tuple(scenario for scenario in scenarios if not scenario.needs or _has(client, scenario.needs))
+
+
+def _has(client: object, path: str) -> bool:
+    for name in path.split("."):
+        client = getattr(client, name, None)
+    return client is not None
 
 
 @dataclass

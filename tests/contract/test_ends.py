@@ -8,18 +8,24 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import anthropic
+import anthropic._base_client
 import httpx2
 import openai
+import openai._base_client
 import pytest
 
 import agentrace
 from agentrace.errors import ReplayDivergence
 from agentrace.store import Store
 from agentrace.testing import Reply, StubProvider
+from tests.contract import anthropic_scenarios
 from tests.contract.far_end import Canned, FarEnd, canned
 from tests.contract.openai_scenarios import HELLO, KEY, MODEL
 from tests.contract.recording import Recording, recording, replaying
@@ -205,6 +211,35 @@ def test_a_call_that_was_cancelled_does_not_end_before_it_is_cancelled_again(url
 
     assert (live, replayed) == ("given up", "given up")
     assert outcomes(recorded) == ["cancelled"]
+
+
+def asking_anthropic(url: str) -> Any:
+    http = httpx2.Client(verify=False)
+    made = anthropic.Anthropic(base_url=url, api_key=anthropic_scenarios.KEY, max_retries=1, http_client=http)
+    return made.messages.create(**anthropic_scenarios.ASK).content[0].text
+
+
+def asking_openai(url: str) -> Any:
+    asking = client(url).with_options(max_retries=1)
+    return asking.chat.completions.create(model=MODEL, messages=HELLO).choices[0].message.content
+
+
+@pytest.mark.parametrize(("library", "ask"), [(openai, asking_openai), (anthropic, asking_anthropic)])
+def test_a_replay_does_not_wait_before_it_tries_again(
+    library: Any, ask: Any, url: str, stub: StubProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    clock = SimpleNamespace(**{**vars(time), "sleep": waits.append})
+    monkeypatch.setattr(library._base_client, "time", clock)
+    stub.error(429, retry_after=20)
+
+    with recording() as recorded:
+        live = ask(url)
+    with replaying(recorded.record):
+        replayed = ask(url)
+
+    assert replayed == live
+    assert waits == [20, 0]
 
 
 # --- when the end of a stream is its end --------------------------------------------------------------------
