@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # zstandard imports it, and importing it evaluates strings. CPython then forgets that an interrupt is ending the
 # process, which is when zstandard may be needed first.
-import platform  # noqa: F401
+import platform as platform
 from typing import Final
 
 from agentrace.errors import CorruptRecord
