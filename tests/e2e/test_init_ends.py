@@ -60,6 +60,43 @@ def test_the_record_says_how_the_program_ended(end: str, place: Place) -> None:
     assert record.holes == []
 
 
+# CPython forgets that an interrupt is ending the process as soon as anybody evaluates a string.
+EVALUATIONS = """
+def told(event, args):
+    if event == "compile" and args[1] == "<string>":
+        os.write(2, b"evaluated: %r\\n" % (args[0],))
+
+if os.environ.get("EVALUATE"):
+    atexit.register(lambda: eval("1"))
+agentrace.init()
+atexit.register(sys.addaudithook, told)
+for number in range(5):
+    with agentrace.run(str(number)):
+        note({"api_key": "sk-abcdefghijklmnopqrstuvwx", "address": "fe80::1:2:3", "text": "a" * 5000})
+note("implicit")
+"""
+
+
+@pytest.mark.parametrize("end", ["returns", "sys.exit(3)", "an exception", "an interrupt"])
+def test_nothing_evaluates_a_string_at_exit(end: str, place: Place) -> None:
+    body, code, *_ = ENDS[end]
+    program = place.write("program.py", f"{BEGIN}{EVALUATIONS}{body}\n")
+
+    done = place.do(PYTHON, program)
+    within = place.run(PYTHON, program)
+
+    assert [one.err.count("evaluated: ") for one in (done, within)] == [0, 0], done.err + within.err
+    assert (done.code, within.code) == (code, code)
+
+
+def test_a_string_that_is_evaluated_at_exit_is_noticed(place: Place) -> None:
+    program = place.write("program.py", f"{BEGIN}{EVALUATIONS}")
+
+    done = place.do(PYTHON, program, env={"EVALUATE": "1"})
+
+    assert done.err.count("evaluated: ") == 1
+
+
 def test_handlers_at_exit_and_threads_that_go_on(place: Place) -> None:
     program = place.write(
         "program.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,14 +169,25 @@ LEAVING = """
             raise KeyError(how)
         if how == "exited":
             sys.exit(6)
+        if how == "stayed":
+            try:
+                sys.exit(7)
+            except SystemExit:
+                pass
         if how == "left":
             os._exit(5)
 
+    def start(process):
+        try:
+            raise LookupError("the parent's own")
+        except LookupError:
+            process.start()
+
     if __name__ == "__main__":
         for method in ("fork", "spawn", "forkserver"):
-            for how in ("returned", "raised", "exited", "left", "terminated"):
+            for how in ("returned", "raised", "exited", "stayed", "left", "terminated"):
                 process = multiprocessing.get_context(method).Process(target=child, args=(how,))
-                process.start()
+                start(process)
                 process.join()
                 print(method, how, process.exitcode)
 """
@@ -186,7 +198,7 @@ def test_child_processes_end_as_without_us_and_are_told_apart(place: Place) -> N
 
     within = place.run(PYTHON, program)
 
-    assert within.out == place.do(PYTHON, program).out
+    assert within == place.do(PYTHON, program)
     above, *below = place.runs()
     assert status(above) == "completed"
     ends = [(told(one)[0].output, status(one), one.trace.run.exit_code, failure_of(one)) for one in below]
@@ -196,11 +208,42 @@ def test_child_processes_end_as_without_us_and_are_told_apart(place: Place) -> N
             ("returned", "completed", 0, ""),
             ("raised", "failed", 1, "builtins:KeyError"),
             ("exited", "failed", 6, ""),
+            ("stayed", "completed", 0, ""),
             ("left", "interrupted", None, ""),
             ("terminated", "aborted", 143, ""),
         ]
         * 3
     )
+
+
+LATE_CHILD = """
+    import multiprocessing
+    import agentrace
+
+    @agentrace.tool
+    def note(what):
+        return what
+
+    def child():
+        agentrace.init()
+        note("child")
+        raise KeyError("child")
+
+    if __name__ == "__main__":
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join()
+        print(process.exitcode)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="such a child leaves without any handler at exit")
+def test_a_child_that_begins_to_record_itself_tells_how_it_ended(place: Place) -> None:
+    done = place.do(PYTHON, place.write("program.py", LATE_CHILD))
+
+    record = place.the_run()
+    assert (done.code, done.out, done.own_words) == (0, "1\n", [])
+    assert (status(record), record.trace.run.exit_code, failure_of(record)) == ("failed", 1, "builtins:KeyError")
 
 
 REEXECUTED = """

@@ -7,6 +7,7 @@ import asyncio.base_events
 import concurrent.futures.thread
 import inspect
 import itertools
+import multiprocessing.process
 import multiprocessing.util
 import os
 import signal
@@ -50,6 +51,7 @@ PLACES: list[Any] = [
     concurrent.futures.thread.ThreadPoolExecutor,
     subprocess.Popen,
     subprocess,
+    multiprocessing.process.BaseProcess,
     multiprocessing.util,
     signal,
     program,

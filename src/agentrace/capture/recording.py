@@ -84,7 +84,8 @@ class RunRecording:
         self.lost = 0
         self.opened = False
         self.closed = False
-        self.failure: BaseException | None = None
+        self.failure: events.Failure | None = None
+        """What ended the run, where that was told before its end."""
         self.exit_code: int | None = None
         self.health: set[str] = set()
         self.unfinished: dict[object, Callable[[], None]] = {}

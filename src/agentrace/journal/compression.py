@@ -6,6 +6,9 @@ after its declared size was compared with what the segment says, and the segment
 
 from __future__ import annotations
 
+# zstandard imports it, and importing it evaluates strings. CPython then forgets that an interrupt is ending the
+# process, which is when zstandard may be needed first.
+import platform as platform
 from typing import Final
 
 from agentrace.errors import CorruptRecord

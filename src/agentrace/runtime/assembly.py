@@ -55,7 +55,7 @@ class Runtime:
         )
         self.behind = Behind() if open_recorder is None else None
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
-        self.ending = Ending()
+        self.ending = Ending(self._child_raised)
         self.signals = Signals(self._terminated)
         self._given_recorder = open_recorder
         self._journal: Journal | None = None
@@ -93,6 +93,7 @@ class Runtime:
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
+        self.watch.when("multiprocessing.process", self.ending.watch_children)
         self.instrumentation.install()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
         self.ending.watch()
@@ -110,8 +111,9 @@ class Runtime:
         if process.current is self.recording:
             process.install(None)
         try:
+            error = self.ending.error()
             for run in self.recording.runs():
-                self._end(run)
+                self._end(run, error if run.exit_code is None else None)
         finally:
             self._leave()
             if self.behind is not None:
@@ -136,13 +138,13 @@ class Runtime:
         if self._journal is not None:
             self._journal.flush()
 
-    def _end(self, run: RunRecording) -> None:
+    def _end(self, run: RunRecording, error: BaseException | None) -> None:
         try:
             if run.opened:
                 self._describe(run)
-            run.close(self._ending_of(run))
-        except Exception as error:
-            fault(error)
+            run.close(self._ending_of(run, error))
+        except Exception as ours:
+            fault(ours)
         finally:
             if not run.closed:
                 run.abandon()
@@ -154,12 +156,18 @@ class Runtime:
 
     def end_run(self, run: RunRecording, error: BaseException | None) -> None:
         """End one run of several, with the exception that left its block."""
-        run.failure = error
         run.exit_code = 0 if error is None else 1
-        self._end(run)
+        self._end(run, error)
 
-    def _ending_of(self, run: RunRecording) -> events.WorkflowCompleted | events.WorkflowFailed:
-        error = run.failure if run.exit_code is not None else self.ending.error()
+    @guarded
+    def _child_raised(self, error: BaseException) -> None:
+        for run in self.recording.runs():
+            if run.opened:
+                run.failure = run.describe_failure(error)
+
+    def _ending_of(
+        self, run: RunRecording, error: BaseException | None
+    ) -> events.WorkflowCompleted | events.WorkflowFailed:
         code = self.ending.exit_code() if run.exit_code is None else run.exit_code
         verdict, caveats = ("", []) if self.tape is None else self.tape.verdict()
         # The sequence number is taken last: an end that could not be put together leaves no hole.
@@ -173,9 +181,9 @@ class Runtime:
             "replay": verdict,
             "caveats": caveats,
         }
-        if error is None and code == 0:
+        failure = run.failure if error is None else run.describe_failure(error)
+        if failure is None and code == 0:
             return events.WorkflowCompleted(run.last_seq(), events.RUN_STEP, self.clock.wall_ns(), **rest)
-        failure = None if error is None else run.describe_failure(error)
         return events.WorkflowFailed(run.last_seq(), events.RUN_STEP, self.clock.wall_ns(), failure=failure, **rest)
 
     @guarded

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
@@ -23,12 +24,16 @@ from agentrace.capture.carriers import replace
 class Ending:
     """How this process is going to end, as far as it is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, child_raised: Callable[[BaseException], None]) -> None:
         self.exit_argument: Any = None
         self.exited = False
+        self._child_raised = child_raised
         self._outermost: FrameType | None = None
         """The frame in which the main thread's program runs, once it has asked to exit."""
         self._passing: BaseException | None = None
+        self._handled: BaseException | None = None
+        """What the parent was handling when it started this child; it is no end of the child."""
+        self._child_over = False
         self._before: Any = getattr(sys, "last_value", None)
 
     def error(self) -> BaseException | None:
@@ -39,12 +44,17 @@ class Ending:
         return last if isinstance(last, BaseException) and last is not self._before else None
 
     def note_passing(self) -> None:
-        """In a multiprocessing child's last ``finally``: the exception that is on its way out, if one is."""
+        """In a multiprocessing child's last ``finally``: the exception that is on its way out, if one is.
+
+        From Python 3.13 on it comes too late to see one: what :meth:`watch_children` noted holds.
+        """
         error = sys.exc_info()[1]
         if isinstance(error, SystemExit):
             self.exit_argument, self.exited = error.code, True
-        else:
+        elif error is not self._handled:
             self._passing = error
+        elif not self._child_over:
+            self.exited = False  # it returns, whatever was caught on the way
 
     def exit_code(self) -> int:
         """The exit status: of ``sys.exit``, 130 for an interrupt, 1 for an exception, else 0."""
@@ -58,6 +68,42 @@ class Ending:
     def watch(self) -> None:
         """Note what ``sys.exit`` is given."""
         replace(sys, "exit", self._exit)
+
+    def watch_children(self, module: Any) -> None:
+        """Note what multiprocessing makes of a child's end. ``module`` is ``multiprocessing.process``."""
+        replace(module.BaseProcess, "_bootstrap", self._bootstrap)
+        if module.parent_process() is not None:
+            self._watch_printing()
+
+    def _bootstrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        # It catches and prints what the child raised, so no frame of ours is in what is printed.
+        def _bootstrap(child: Any, *args: Any, **kwargs: Any) -> Any:
+            self.exited, self._handled = False, sys.exc_info()[1]
+            self._watch_printing()
+            code = original(child, *args, **kwargs)
+            self._note_child(code)
+            return code
+
+        return _bootstrap
+
+    def _watch_printing(self) -> None:
+        replace(traceback, "print_exc", self._print_exc)
+
+    def _print_exc(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        # The exception is described at once and not kept: it would keep alive what its frames hold.
+        def print_exc(*args: Any, **kwargs: Any) -> Any:
+            error = sys.exc_info()[1]
+            try:
+                return original(*args, **kwargs)
+            finally:
+                if error is not None and sys._getframe(1).f_globals.get("__name__") == "multiprocessing.process":
+                    self._note_child(1)
+                    self._child_raised(error)
+
+        return print_exc
+
+    def _note_child(self, code: int) -> None:
+        self.exit_argument, self.exited, self._outermost, self._child_over = code, True, None, True
 
     def _exit(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def exit(status: Any = None, /) -> Any:  # noqa: A001
