@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 _AROUND: Final = r"[]\[{}:, \n]"
-_NUMBER: Final = rf"{_AROUND}*-?[0-9]{{1,20}}(?:\.[0-9]{{1,20}})?{_AROUND}*"
+_NUMBER: Final = rf"{_AROUND}*+-?[0-9]{{1,20}}+(?:\.[0-9]{{1,20}}+)?{_AROUND}*+"
 _IS_NUMBER: Final = re.compile(_NUMBER).fullmatch
-_WORD: Final = r"""(?: ?[A-Za-z0-9 ,!?']{0,7}(?=")|([^"\\]*+))"""
+_WORD: Final = r"""(?> ?[A-Za-z0-9 ,!?']{0,7}(?=")|([^"\\]*+))"""
 """What a string holds. A short plain word needs no search: known secrets have more than seven letters, and so has every
 other; a space before them is not counted, because no secret begins with one. Anything else is a group, to be searched.
 """
-_FIGURE: Final = rf"""(?:{_AROUND}*[0-9]{{1,4}}{_AROUND}{{0,4}}(?="|\Z)|({_NUMBER}(?="|\Z)))"""
-"""A number between two strings; a long one is searched."""
+_FIGURE: Final = rf"""(?>{_AROUND}*+[0-9]{{1,4}}+{_AROUND}*+(?="|\Z)|({_NUMBER}(?="|\Z)))"""
+"""A number between two strings; a long one is searched.
+
+What has matched once is not tried otherwise (atomic groups): of a text that differs at its end all slots would be tried
+in all ways.
+"""
 _DIGITS: Final = re.compile(r"[0-9]+")
 _BEHIND_VALUE: Final = (",", "}", "]")
 """What a string is followed by that is no name of something."""
