@@ -24,6 +24,7 @@ PROFILES = {
     "default": redactor(),
     "strict": redactor("strict"),
     "known": redactor(secrets=KNOWN),
+    "plain known": redactor(secrets=KNOWN[:3]),
     "own": redactor(extra=[r"ACME-\d{2,8}", r"(?i)ticket ([a-z]+ )?(?P<ticket>\d+)", "[äö]+ß"], secrets=KNOWN),
 }
 
@@ -253,6 +254,16 @@ def test_a_body_of_a_known_shape_is_judged_like_any_other(shape: str, filled: li
 
     for text in (*quiet, *texts):
         assert cleaned_bytes(by, text.encode()).decode() == cleaned(by, text)
+
+
+def test_a_known_secret_with_quotation_marks_is_found_in_a_body_of_a_known_shape() -> None:
+    by = redactor(secrets=['{"reg":"r.example.org","auth":"dXNlcjpodW50ZXIy","x":"b"}'])
+
+    def body(auth: str, last: str) -> bytes:
+        return f'{{"cfg":{{"reg":"r.example.org","auth":"{auth}","x":"{last}"}}}}'.encode()
+
+    assert [by.data(body(letter * 4, letter)) for letter in "acd"] == [None] * 3
+    assert cleaned_bytes(by, body("dXNlcjpodW50ZXIy", "b")).decode() == '{"cfg":⟨redacted:known-secret⟩}'
 
 
 def test_a_text_that_differs_behind_many_slots_is_judged_as_quickly_as_another() -> None:

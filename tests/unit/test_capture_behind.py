@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from agentrace.capture import behind
 from agentrace.capture.behind import Behind, Notes
+from agentrace.capture.guard import faults
 from agentrace.errors import RecordingFailed
 
 LONG = 30.0
@@ -129,6 +132,40 @@ def test_whoever_settles_is_told_what_the_thread_could_not_write() -> None:
     with pytest.raises(RecordingFailed, match="no room"):
         notes.settle()
     notes.settle()
+
+
+class Struck(Exception):
+    """What a time-out by signal raises, wherever the program is."""
+
+
+@pytest.fixture
+def strike() -> Iterator[Callable[[], None]]:
+    def handler(*_: object) -> None:
+        raise Struck
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield lambda: signal.raise_signal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_a_signal_handler_raises_passes_and_the_note_it_struck_is_written_later(
+    strike: Callable[[], None],
+) -> None:
+    thread, written = Behind(), []
+    thread.close()
+    notes, before = Notes(thread), faults()
+
+    def struck() -> None:
+        written.append(1)
+        if len(written) == 1:
+            strike()
+
+    notes.put(struck)
+    with pytest.raises(Struck):
+        notes.settle()
+    notes.settle()
+
+    assert (written, faults()) == ([1, 1], before)
 
 
 def test_nobody_waits_for_ever() -> None:

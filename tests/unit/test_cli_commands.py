@@ -83,7 +83,20 @@ def test_an_error_says_what_happened_and_what_to_do(store: Path, capsys: pytest.
     )
 
 
+def test_a_store_that_is_a_file_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no store")
+    monkeypatch.setenv("AGENTRACE_HOME", str(tmp_path / "file"))
+
+    assert execute(["ls"]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
 def test_a_step_that_is_not_there_is_an_error(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["show", "travel:0"]) == 2
+    assert "steps are numbered from 1" in capsys.readouterr().err
+
     code = execute(["show", "travel:99"])
 
     assert code == 2

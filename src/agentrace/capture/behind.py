@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from agentrace.capture.guard import fault
+from agentrace.capture.guard import fault, from_a_signal
 from agentrace.errors import RecordingFailed
 
 PAUSE: Final = 0.004
@@ -108,15 +108,15 @@ class Notes:
     def write(self) -> None:
         """The same in a thread that nobody waits for: the refusal is kept for whoever settles."""
         while self._noted and self._turn.acquire(timeout=PATIENCE):
+            outermost = not self._writing
             try:
-                if self._writing:
+                if not outermost:
                     return
                 self._writing, self._handed = True, False
-                try:
-                    self._write()
-                finally:
-                    self._writing = False
+                self._write()
             finally:
+                if outermost:
+                    self._writing = False
                 self._turn.release()
 
     def _write(self) -> None:
@@ -128,6 +128,9 @@ class Notes:
             except RecordingFailed as refusal:
                 self._refusal = refusal
             except Exception as error:
+                if from_a_signal(error):
+                    raise  # it struck in the middle: the note stays, to be written by whoever comes next
+                noted.popleft()
                 fault(error)
-            finally:
-                noted.popleft()  # only now: whoever finds nothing noted may rely on all being written
+                continue
+            noted.popleft()  # only now: whoever finds nothing noted may rely on all being written

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import itertools
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -41,9 +42,12 @@ def last_fault() -> str:
 
 
 def fault(error: BaseException) -> None:
-    """Count ``error``; say so on stderr the first time; raise it again under our own tests."""
+    """Count ``error``; say so on stderr the first time; raise it again under our own tests.
+
+    What a signal handler of the program raised while our code ran is the program's, and passes.
+    """
     global _count, _last
-    if isinstance(error, RecordingFailed):
+    if isinstance(error, RecordingFailed) or from_a_signal(error):
         raise error
     if isinstance(error, RunOver):
         return
@@ -57,6 +61,19 @@ def fault(error: BaseException) -> None:
             f"agentrace: a fault of its own was caught, the program is not affected: {type(error).__name__}: {error}\n"
             "  what to do: please report it with the output of `agentrace doctor`; AGENTRACE_DEBUG=1 raises it"
         )
+
+
+def from_a_signal(error: BaseException) -> bool:
+    """Whether a signal handler of the program raised ``error``: a time-out, say, that struck in the middle of ours."""
+    frames = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    return any(getattr(_function(handler), "__code__", None) in frames for handler in handlers if callable(handler))
+
+
+def _function(handler: Any) -> Any:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return getattr(handler, "__func__", handler)
 
 
 def say(text: str) -> None:

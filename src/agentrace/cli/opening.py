@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from agentrace import archive, config
 from agentrace.cli.escaping import plain
 from agentrace.config import Settings
+from agentrace.errors import ConfigError
 from agentrace.query import Runs
 
 home_option = click.option(
@@ -26,7 +28,13 @@ def runs(home: Path | None = None) -> Runs:
     """The runs of the store, or of the trace file that is named in its place. Raises ``ConfigError``."""
     if home is not None and home.is_file():
         return told(archive.runs_at(home))
-    return Runs(settings(home).home)
+    store = settings(home).home
+    if store.exists() and not store.is_dir():
+        raise ConfigError(
+            f"the store {plain(str(store))} is a file",
+            do="name a directory with --home or AGENTRACE_HOME, or a trace file",
+        )
+    return Runs(store)
 
 
 def file_runs(text: str) -> Runs:
@@ -39,6 +47,8 @@ def named(reference: str, home: Path | None = None) -> tuple[Runs, bytes, int]:
 
     Raises ``RunNotFound``, ``TraceFileError`` and ``ConfigError``.
     """
+    if re.search(r":0+\Z", reference):
+        raise ConfigError(f"{plain(reference)!r} names no step", do="steps are numbered from 1", slug="run-not-found")
     file = archive.split_file(reference)
     if file is None:
         found = runs(home)

@@ -170,7 +170,8 @@ def _health(tree: Tree, to: Terminal) -> Iterator[str]:
     if tree.cut_short:
         yield to.paint("the record is cut off; this is what can be read of it", "yellow")
     elif tree.status == "interrupted":
-        yield to.paint("the process died without an end; this is all it had done by then", "yellow")
+        died = "the process died without an end" if not run.lost else "its end was not recorded, like other events"
+        yield to.paint(f"{died}; this is all it had done by then", "yellow")
     if run.status == "running" and tree.status == "running":
         yield to.paint("the run is still going on", "cyan")
     if run.lost:

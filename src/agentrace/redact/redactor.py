@@ -53,7 +53,10 @@ class Redactor:
     redacting a result changes nothing.
     """
 
-    def __init__(self, profile: Profile, rules: Sequence[Rule], own: Sequence[re.Pattern[str]], version: str) -> None:
+    def __init__(
+        self, profile: Profile, rules: Sequence[Rule], own: Sequence[re.Pattern[str]], version: str, alike: bool = True
+    ) -> None:
+        """``alike``: texts of a known shape need no search (see `Repeats`)."""
         self.profile = profile
         self.version = version
         """Names the rules, not the secrets known by their value: it tells nothing about those."""
@@ -64,7 +67,7 @@ class Redactor:
         self._shortest = 1 if own else SHORTEST[profile]
         self._fields: dict[str, str | None] = {}
         self._urls: dict[str, str] = {}
-        self._repeats = Repeats(lambda text: not self._scanner.suspicious(text), self._scanner.search)
+        self._repeats = Repeats(lambda text: not self._scanner.suspicious(text), self._scanner.search, alike)
 
     # -- texts and bodies --
 
@@ -181,7 +184,7 @@ def redactor(profile: Profile = "default", extra: Sequence[str] = (), secrets: S
     version = _version(profile, rules, extra)
     if profile != "off":
         rules += known_rules(secrets, {pivot for rule in rules for pivot in rule.pivots})
-    return Redactor(profile, rules, own, version)
+    return Redactor(profile, rules, own, version, alike=not any('"' in secret for secret in secrets))
 
 
 def rules_of(profile: Profile) -> list[Rule]:

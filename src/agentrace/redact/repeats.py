@@ -55,10 +55,15 @@ class _Shape(NamedTuple):
 class Repeats:
     """The shapes that one redactor has seen. Threads may share it: what one of them learns is whole or not there."""
 
-    __slots__ = ("_clean", "_latest", "_search", "_seen", "_shapes", "_tries", "_words")
+    __slots__ = ("_asked", "_clean", "_latest", "_search", "_seen", "_shapes", "_tries", "_words")
 
-    def __init__(self, clean: Callable[[str], bool], search: Callable[[str], object]) -> None:
-        """``clean(text)`` searches a text of any length; ``search(word)`` a short one: None says that it is clean."""
+    def __init__(self, clean: Callable[[str], bool], search: Callable[[str], object], asked: bool = True) -> None:
+        """``clean(text)`` searches a text of any length; ``search(word)`` a short one: None says that it is clean.
+
+        Unless ``asked``, no text is of a known shape: where a secret may reach over a quotation mark, the parts between
+        them say nothing of the whole.
+        """
+        self._asked = asked
         self._clean = clean
         self._search = search
         self._latest: tuple[_Shape, ...] = ()
@@ -80,7 +85,7 @@ class Repeats:
         """``text`` was searched and is clean."""
         parts = text.split('"')
         key = (len(parts), parts[0])
-        tries = self._tries.get(key, 0)
+        tries = self._tries.get(key, 0) if self._asked else _TRIES
         if not 3 <= len(parts) <= _MOST_PARTS or tries >= _TRIES:
             return
         if len(self._tries) >= _MOST_SEEN:

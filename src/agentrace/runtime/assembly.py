@@ -277,7 +277,7 @@ class Runtime:
                 run.encoder.forget()
         if self.settings.on_error == "raise":
             raise RecordingFailed(
-                f"{count} event(s) could not be kept in {self.settings.home}: {error}",
+                f"{f'{count} event(s)' if count else 'a payload'} could not be kept in {self.settings.home}: {error}",
                 do="make room or make the directory writable; on_error='warn' lets the program go on unrecorded",
             ) from error
         if not self._told_loss:
