@@ -128,9 +128,8 @@ class Notes:
             except RecordingFailed as refusal:
                 self._refusal = refusal
             except Exception as error:
-                if from_a_signal(error):
-                    raise  # it struck in the middle: the note stays, to be written by whoever comes next
-                noted.popleft()
+                if not from_a_signal(error):  # which struck in the middle: then somebody writes the note again
+                    noted.popleft()
                 fault(error)
                 continue
             noted.popleft()  # only now: whoever finds nothing noted may rely on all being written
