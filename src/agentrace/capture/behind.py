@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from agentrace.capture.guard import fault, from_a_signal
+from agentrace.capture.guard import fault
 from agentrace.errors import RecordingFailed
 
 PAUSE: Final = 0.004
@@ -128,8 +128,7 @@ class Notes:
             except RecordingFailed as refusal:
                 self._refusal = refusal
             except Exception as error:
-                if not from_a_signal(error):  # which struck in the middle: then somebody writes the note again
-                    noted.popleft()
-                fault(error)
-                continue
+                fault(
+                    error
+                )  # raises what a signal handler raised in the middle: the note stays, for whoever comes next
             noted.popleft()  # only now: whoever finds nothing noted may rely on all being written
