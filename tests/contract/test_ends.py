@@ -87,6 +87,20 @@ def test_a_stream_that_is_forgotten_ends_when_it_is_collected(url: str) -> None:
     assert outcomes(recorded)[:2] == ["closed_by_consumer", "ok"]
 
 
+def test_a_stream_that_is_collected_right_before_the_end_is_written_with_the_end(url: str) -> None:
+    with client(url) as asking, recording() as recorded:
+        assert recorded.runtime.behind is not None
+        recorded.runtime.behind.close()  # whatever is left to the thread is not written by it
+        stream = streaming(asking)
+        next(stream)
+        del stream
+        gc.collect()
+
+    (exchange,) = recorded.record.exchanges(1)
+    assert outcomes(recorded) == ["closed_by_consumer"]
+    assert (exchange.status, exchange.closed) == (200, True)
+
+
 def test_a_stream_may_be_closed_by_another_thread(url: str) -> None:
     with client(url) as asking, recording() as recorded:
         stream = streaming(asking)

@@ -128,7 +128,6 @@ class Notes:
             except RecordingFailed as refusal:
                 self._refusal = refusal
             except Exception as error:
-                fault(
-                    error
-                )  # raises what a signal handler raised in the middle: the note stays, for whoever comes next
+                # Raises what a signal handler raised in the middle: then the note stays, for whoever comes next.
+                fault(error)
             noted.popleft()  # only now: whoever finds nothing noted may rely on all being written

@@ -115,11 +115,13 @@ class Exchange:
     def left(self) -> None:
         """The program will not read any more."""
         self.end(CLOSED)
+        self._notes.settle()  # also what was lost before, and is still noted
 
     def lost(self) -> None:
         """The same, found out by the garbage collector, in whatever thread: nothing is waited for."""
         if self._ending(CLOSED, None) and self._awaited:
-            self._notes.put(self._end_step, None)
+            self.step.run.unfinished[self._notes] = self._notes.settle
+            self._notes.put(self._end_lost)
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:
         """Nothing more will come."""
@@ -139,6 +141,10 @@ class Exchange:
             fault(own)
         return True
 
+    def _end_lost(self) -> None:
+        self._end_step(None)
+        self.step.run.unfinished.pop(self._notes, None)
+
     def _end_step(self, error: BaseException | None) -> None:
         if error is not None:
             fail(self.step, error)
@@ -150,6 +156,7 @@ class Exchange:
     def start(self, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None) -> None:
         """The request is about to go out; ``body`` is ``None`` when it is a stream."""
         ts = self.step.run.clock.wall_ns()
+        self.step.run.unfinished[self] = self._notes.settle
         self._notes.put(self._write_start, ts, wire, method, url, headers, body)
 
     def _write_start(
