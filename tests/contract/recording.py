@@ -11,8 +11,9 @@ from agentrace import config, events, runtime
 from agentrace.canonical import Reader
 from agentrace.journal import Damage
 from agentrace.query import inferred, replayable
-from agentrace.replay.source import tape_steps
-from agentrace.replay.tape import ExactTape
+from agentrace.replay.calls import taped
+from agentrace.replay.report import coded
+from agentrace.replay.tape import ExactTape, Manner
 from agentrace.runtime.assembly import Runtime
 from agentrace.store import RunRecord
 
@@ -107,15 +108,15 @@ def recording(**settings: object) -> Iterator[Recording]:
 
 
 @contextmanager
-def replaying(source: RunRecord) -> Iterator[Recording]:
+def replaying(source: RunRecord, **manner: Any) -> Iterator[Recording]:
     """Answer what happens in the block from ``source``; what it leaves unanswered is a divergence too."""
     memory = Memory()
     known = replayable(source, inferred(source))
     tape = ExactTape(
-        tape_steps(source),
-        read_source=source.values.python,
-        read_live=Reader(memory.payloads.__getitem__).json,
-        caveats=[*known.because, *known.caveats],
+        taped(source),
+        Reader(memory.payloads.__getitem__),
+        caveats=coded([*known.because, *known.caveats]),
+        manner=Manner(**manner),
         on_divergence=lambda divergence, step: None,
         give_up=_no_end,
     )

@@ -72,6 +72,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     site,
                     spec.effects,
                     spec.replay,
+                    0 if loop is None else run.process.tick(outer),
                 )
             )
         except BaseException:
@@ -136,6 +137,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
             step.first_chunk_ns,
             run.process.tick(step.outer),
             step.exchanges,
+            step.shape,
         )
     except Exception as own:
         fault(own)
@@ -162,7 +164,8 @@ def chunk(step: Step, op: str, value: Any) -> None:
         if not step.chunks:
             step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
         data, _ = step.run.encoder.encode(value)
-        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)])
+        tick = step.run.process.tick(step.outer)
+        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)], tick)
         step.passed += 1
         step.chunks += op == "yield"
     except Exception as error:
@@ -188,6 +191,7 @@ def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
                 step.first_chunk_ns,
                 run.process.tick(step.outer),
                 step.exchanges,
+                step.shape,
             )
         )
     except BaseException:

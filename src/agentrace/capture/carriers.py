@@ -8,7 +8,9 @@ to the program: their carriers are put in place when it does.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -91,6 +93,19 @@ def _thread_bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
 def carry_asyncio(module: ModuleType) -> None:
     """Tasks of asyncio's own loops carry the flow of where they were created. ``module`` is ``asyncio.base_events``."""
     replace(module.BaseEventLoop, "create_task", _create_task)
+    if "_run_once" in vars(module.BaseEventLoop):  # private; without it, ticks are told less exactly
+        replace(module.BaseEventLoop, "_run_once", _run_once)
+
+
+def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
+    def _run_once(self: Any) -> None:
+        try:
+            self._agentrace_turn += 1
+        except AttributeError:
+            self._agentrace_turn = 1
+        original(self)
+
+    return _run_once
 
 
 def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,6 +124,28 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
             FLOW.set(outside)
 
     return create_task
+
+
+def carry_completions(module: ModuleType) -> None:
+    """``as_completed`` makes tasks in the order of what it is given, not of a set. ``module`` is ``asyncio.tasks``."""
+    for owner in (module, sys.modules.get("asyncio")):
+        if owner is not None and "as_completed" in vars(owner):
+            replace(owner, "as_completed", functools.partial(_as_completed, module))
+
+
+def _as_completed(module: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    def tasks(fs: Any) -> Any:
+        if process.current is None or module.futures.isfuture(fs) or module.coroutines.iscoroutine(fs):
+            return fs
+        return [module.ensure_future(one) for one in dict.fromkeys(fs)]
+
+    def as_completed(fs: Any, **timeout: Any) -> Any:
+        return original(tasks(fs), **timeout)
+
+    def generated(fs: Any, **timeout: Any) -> Any:
+        yield from original(tasks(fs), **timeout)
+
+    return generated if inspect.isgeneratorfunction(original) else as_completed
 
 
 def carry_pools(module: ModuleType) -> None:

@@ -87,6 +87,7 @@ class Runtime:
         carriers.carry_execs(self._environment, self.close)
         self.watch.when("asyncio.base_events", carriers.carry_asyncio)
         self.watch.when("asyncio.tasks", self._know_asyncio)
+        self.watch.when("asyncio.tasks", carriers.carry_completions)
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)

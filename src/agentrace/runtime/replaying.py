@@ -21,7 +21,8 @@ from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.ids import format_run_id, parse_run_id
 from agentrace.query import RunRecord, Runs, inferred, replayable
 from agentrace.replay.offline import refuse_network
-from agentrace.replay.source import tape_steps
+from agentrace.replay.calls import taped
+from agentrace.replay.report import coded
 from agentrace.replay.tape import Divergence, ExactTape
 from agentrace.runtime import children, surroundings
 from agentrace.runtime.assembly import Runtime
@@ -64,10 +65,9 @@ class Replaying:
     def _tape(self, source: RunRecord | None) -> ExactTape:
         found = None if source is None else replayable(source, inferred(source))
         return ExactTape(
-            [] if source is None else tape_steps(source),
-            read_source=self._source.values.python if source is None else source.values.python,
-            read_live=Reader(self._payload).json,
-            caveats=[] if found is None else [*found.because, *found.caveats],
+            None if source is None else taped(source),
+            Reader(self._payload),
+            caveats=[] if found is None else coded([*found.because, *found.caveats]),
             on_divergence=self._diverged,
             give_up=self._leave,
         )
