@@ -131,8 +131,7 @@ class Turnstile:
             if self._at(gate) and self._others_settled(me, gate, 0):
                 self._enter(gate, me)
                 return
-            parked = self._parked[gate] = _Parked(gate)
-            self._advance()
+            parked = self._park(_Parked(gate))
         try:
             self._sleep(parked)
         finally:
@@ -157,10 +156,11 @@ class Turnstile:
                 self._enter(gate, get_ident())
                 self._here(gate)
                 return
-            parked = self._parked[gate] = _Parked(gate, loop)
-            self._advance()
+            parked = self._park(_Parked(gate, loop))
             self._watch(loop)
         try:
+            if parked.future.done():  # due in the next iteration: not in this one
+                await control_passed()
             await parked.future
         finally:
             with self._lock:
@@ -227,6 +227,14 @@ class Turnstile:
                 if marks[index].needed:
                     return
             self._next = index + 1
+
+    def _park(self, parked: _Parked) -> _Parked:
+        self._parked[parked.gate] = parked
+        if parked.gate < self._next:
+            self._wake(parked)  # nothing waited for it, so its turn is now
+        else:
+            self._advance()
+        return parked
 
     def _wake(self, parked: _Parked) -> None:
         if not parked.came_ns:
