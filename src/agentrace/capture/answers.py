@@ -150,7 +150,7 @@ class _Playback:
     @property
     def never(self) -> bool:
         """Whether nothing comes next: the recorded stream was cancelled here."""
-        return self._answer.never and self.part == END
+        return self._answer.never and self.part == END and self._thrown is None
 
     def next(self) -> tuple[Any, ...]:
         """The next element, alone; or nothing at the end. Raises what the recorded stream raised."""
@@ -163,7 +163,8 @@ class _Playback:
         if answer.closed or answer.closing:
             raise self._stopped("RECORD_INCOMPLETE", "reads {} further than the recorded run did")
         thrown, error = self._thrown, answer.error
-        if error is not None and thrown is not None and type(error) is type(thrown) and error.args == thrown.args:
+        same = error is not None and type(error) is type(thrown) and error.args == getattr(thrown, "args", None)
+        if thrown is not None and (same or answer.never):
             fail(self._step, thrown)  # it came through as it was thrown in
             raise thrown
         self.value = _outcome(self._step, "exhausted")
@@ -192,7 +193,7 @@ class _Playback:
         answer = self._answer
         left = sum(op == "yield" for op, _ in answer.chunks[self._at :])
         if left:
-            raise self._stopped("CALL_CHANGED", f"closes {{}} when {left} more element(s) were read in the recorded run")
+            raise self._stopped("CALL_CHANGED", f"closes {{}} when {left} more element(s) were read")
         if answer.closing:
             _outcome(self._step)
         complete(self._step, None, "closed_by_consumer")

@@ -50,7 +50,9 @@ _VOLATILE: Final = (
     ),
     _Volatile(
         "a date or time",
-        re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d(?::\d\d)?\b"),
+        re.compile(
+            r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d(?::\d\d)?\b"
+        ),
         "record with `agentrace run --patch time`, or ask agentrace.now()",
     ),
     _Volatile(
@@ -121,7 +123,9 @@ def _differing(one: Any, other: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
         for key in one:
             yield from _differing(one[key], other[key])
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other) and _sorted(one) != _sorted(other):
+    elif (
+        isinstance(one, list) and isinstance(other, list) and len(one) == len(other) and _sorted(one) != _sorted(other)
+    ):
         for left, right in zip(one, other, strict=True):
             yield from _differing(left, right)
     elif one != other:
@@ -135,7 +139,9 @@ def origins(record: RunRecord, step: StepState, recorded: Any, live: Any) -> lis
         text = _changed_part(one, other)
         origin = _origin(record, step, text) if len(text) >= _SHORTEST else None
         if origin is not None:
-            told.append(f"the recorded {text[:40]!r} came from the output of {origin.kind} {origin.name} (step {origin.id})")
+            told.append(
+                f"the recorded {text[:40]!r} came from the output of {origin.kind} {origin.name} (step {origin.id})"
+            )
     return told
 
 

@@ -102,7 +102,7 @@ class _Reader:
 
     def chunks(self, event: events.StreamChunks, step: StepState) -> None:
         """Pieces of a stream came."""
-        if step.id not in self._answered:
+        if step.id not in self._answered or (event.exchange and not step.dispatched.integration):
             return
         for number, chunk in enumerate(event.chunks, event.first):
             if chunk.op in ("yield", "bytes"):
@@ -110,13 +110,13 @@ class _Reader:
 
     def headed(self, event: events.ExchangeAnswered, step: StepState) -> None:
         """The head of a response came."""
-        if step.id in self._answered:
+        if step.id in self._answered and step.dispatched.integration:
             self._add(event, step, event.exchange, HEAD, event.at_ns, gate=True)
 
     def exchanged(self, event: events.ExchangeEnded, step: StepState) -> None:
         """Nothing more came."""
-        if step.id not in self._answered:
-            return
+        if step.id not in self._answered or not step.dispatched.integration:
+            return  # of a tool that made requests of its own the outcome is handed over, and not they
         piece = self._pieces.get((step.id, event.exchange))
         if piece is None and event.outcome == "error":
             self._add(event, step, event.exchange, HEAD, event.at_ns, gate=True)
@@ -127,7 +127,8 @@ class _Reader:
 
     def ended(self, event: events.StepCompleted | events.StepFailed, step: StepState) -> None:
         """A step ended."""
-        by_exchange = event.exchanges > 0 or (isinstance(event, events.StepCompleted) and event.fidelity == "exchange")
+        whole = isinstance(event, events.StepFailed) or event.fidelity != "exchange"
+        by_exchange = not whole or (event.exchanges > 0 and step.dispatched.integration != "")
         own = step.id in self._answered and not by_exchange
         closed = event.outcome == "closed_by_consumer"
         gate = own and not closed and event.outcome != "cancelled"

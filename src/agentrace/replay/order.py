@@ -9,20 +9,19 @@ over in one iteration. If what the pointer waits for cannot come any more, the o
 from __future__ import annotations
 
 import threading
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from agentrace.capture.answers import control_passed
+from agentrace.capture.guard import fault
 from agentrace.capture.scope import TURN
 from agentrace.replay import waiting
 from agentrace.replay.marks import ADJACENT_NS, BEGIN, Mark, Order
+from agentrace.replay.parked import Parked, call, end, next_iteration
+from agentrace.replay.settling import Settling
 
-_SETTLE_NS: Final = 50_000_000
-"""How long a thread that got its answer may go on before another gets its own."""
-_AT_ONCE_NS: Final = 30_000
-"""What came sooner than this after the mark before it left other threads no time for anything."""
 _POLL: Final = 0.0005
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the recorded order can still be reached."""
@@ -37,37 +36,6 @@ _HOPS: Final = 12
 """Iterations for which a loop that does not tell what is ready counts as busy."""
 
 
-class _Parked:
-    """A gate that waits for its turn."""
-
-    __slots__ = ("came_ns", "future", "gate", "hops", "lock", "loop", "quiet", "scheduled", "thread", "timed")
-
-    def __init__(self, gate: int, loop: Any = None) -> None:
-        self.gate = gate
-        self.loop = loop
-        self.future: Any = None if loop is None else loop.create_future()
-        self.lock: Any = None
-        self.thread = get_ident()
-        self.came_ns = 0
-        """When its turn came."""
-        self.scheduled = False
-        self.quiet = 0
-        self.hops = 0
-        self.timed = False
-        """Whether timers were waited for: then the loop does all that follows from them."""
-        if loop is None:
-            self.lock = allocate_lock()
-            self.lock.acquire()
-
-    def go(self) -> None:
-        """Let the waiting code go on; called in its own loop, or from any thread for a thread."""
-        if self.lock is not None:
-            if self.lock.locked():
-                self.lock.release()
-        elif not self.future.done():
-            self.future.set_result(None)
-
-
 class Turnstile:
     """The recorded order of one process, restored; safe to use from several threads and loops."""
 
@@ -80,15 +48,14 @@ class Turnstile:
         self._of_step: dict[int, list[int]] = {}
         for index, mark in enumerate(order.marks):
             self._of_step.setdefault(mark.step, []).append(index)
-        self._parked: dict[int, _Parked] = {}
-        self._endless: dict[int, Any] = {}
+        self._parked: dict[int, Parked] = {}
+        self._endless: dict[int, tuple[Any, Any]] = {}
         """Source steps that wait for their cancellation, with their loops."""
         self._relaxed = relaxed
         self._hung = hung
         self._lock = threading.RLock()
         self._moved_ns = waiting.now_ns()
-        self._running: tuple[int, int] | None = None
-        """The thread that was answered last, and when; until it has come to its next mark."""
+        self._settling = Settling()
         self._looking: set[int] = set()
         self._turns: dict[int, int] = {}
         """By loop, its iteration at its latest mark."""
@@ -101,7 +68,7 @@ class Turnstile:
         """A step was dispatched."""
         index = self._places.get((step, 0, BEGIN))
         with self._lock:
-            self._settled(get_ident())
+            self._arrived()
             if index is not None:
                 self._pass(index)
                 self._here(index)
@@ -126,12 +93,12 @@ class Turnstile:
             if self.free or self._passed[gate]:
                 return
             me = get_ident()
-            self._settled(me)
+            self._arrived()
             self._give_way(gate)
-            if self._at(gate) and self._others_settled(me, gate, 0):
+            if self._at(gate) and self._may_go(gate):
                 self._enter(gate, me)
                 return
-            parked = self._park(_Parked(gate))
+            parked = self._park(Parked(gate))
         try:
             self._sleep(parked)
         finally:
@@ -151,12 +118,12 @@ class Turnstile:
                 await control_passed()
             return
         with self._lock:
-            self._settled(get_ident())
-            if not self._marks[gate].suspended and self._at(gate) and self._others_settled(get_ident(), gate, 0):
+            self._arrived()
+            if not self._marks[gate].suspended and self._at(gate) and self._may_go(gate):
                 self._enter(gate, get_ident())
                 self._here(gate)
                 return
-            parked = self._park(_Parked(gate, loop))
+            parked = self._park(Parked(gate, loop))
             self._watch(loop)
         try:
             if parked.future.done():  # due in the next iteration: not in this one
@@ -175,7 +142,7 @@ class Turnstile:
         future = loop.create_future()
         with self._lock:
             self._endless[step] = (loop, future)
-            self._settled(get_ident())
+            self._arrived()
             self._watch(loop)
         try:
             await future
@@ -188,9 +155,9 @@ class Turnstile:
         with self._lock:
             self.free = True
             for parked in list(self._parked.values()):
-                self._call(parked.loop, parked.go)
+                call(parked.loop, parked.go)
             for loop, future in list(self._endless.values()):
-                self._call(loop, _end, future)
+                call(loop, end, future)
 
     # -- the pointer ---------------------------------------------------------------------------------------------
 
@@ -228,7 +195,7 @@ class Turnstile:
                     return
             self._next = index + 1
 
-    def _park(self, parked: _Parked) -> _Parked:
+    def _park(self, parked: Parked) -> Parked:
         self._parked[parked.gate] = parked
         if parked.gate < self._next:
             self._wake(parked)  # nothing waited for it, so its turn is now
@@ -236,7 +203,7 @@ class Turnstile:
             self._advance()
         return parked
 
-    def _wake(self, parked: _Parked) -> None:
+    def _wake(self, parked: Parked) -> None:
         if not parked.came_ns:
             parked.came_ns = waiting.now_ns()
         if parked.loop is None:
@@ -247,32 +214,27 @@ class Turnstile:
                 return
             parked.scheduled = True
             if waiting.running_loop() is parked.loop:
-                _next_iteration(parked.loop)(self._open, parked)
+                next_iteration(parked.loop)(self._open, parked)
             else:
-                self._call(parked.loop, self._open, parked)
-
-    def _call(self, loop: Any, function: Callable[..., None], *given: Any) -> None:
-        if loop is None:
-            function(*given)
-            return
-        try:
-            if waiting.running_loop() is loop:
-                loop.call_soon(function, *given)
-            else:
-                loop.call_soon_threadsafe(function, *given)
-        except RuntimeError:  # the loop is closed: nobody waits there
-            return
+                call(parked.loop, self._open, parked)
 
     def _enter(self, gate: int, thread: int) -> None:
         """The part is handed over now."""
         self._pass(gate)
-        self._running = (thread, waiting.now_ns())
+        self._settling.answered(thread)
         self._advance()
 
     # -- loops ---------------------------------------------------------------------------------------------------
 
-    def _open(self, parked: _Parked) -> None:
-        """In the loop of a gate whose turn has come: hand it over, with what came in the same iteration."""
+    def _open(self, parked: Parked) -> None:
+        try:
+            self._hand_over(parked)
+        except Exception as error:
+            self.open_all()  # a fault of ours must not leave the program waiting
+            fault(error)
+
+    def _hand_over(self, parked: Parked) -> None:
+        """In the loop of a gate whose turn has come: let it go, with what came in the same iteration."""
         with self._lock:
             parked.scheduled = False
             gate = parked.gate
@@ -291,21 +253,21 @@ class Turnstile:
             self._turns[id(parked.loop)] = getattr(parked.loop, TURN, 0) + 1  # where those that wait go on
             self._enter(gate, get_ident())
 
-    def _not_yet(self, parked: _Parked) -> Callable[..., Any] | None:
+    def _not_yet(self, parked: Parked) -> Callable[..., Any] | None:
         """How to come back later, if the program has not done yet what it did before this came."""
         loop, mark = parked.loop, self._marks[parked.gate]
-        if not self._others_settled(get_ident(), parked.gate, parked.came_ns):
+        if not self._may_go(parked.gate, parked.came_ns):
             return partial(loop.call_later, _POLL)
         parked.hops += 1
         if self._too_early(parked, loop, mark):
-            return _next_iteration(loop)
+            return next_iteration(loop)
         due = None if mark.gap_ns < ADJACENT_NS else waiting.next_timer(loop, self)
         if due is None or due - loop.time() > (mark.gap_ns - waiting.now_ns() + parked.came_ns) / 1e9:
             return None
         parked.quiet, parked.timed = 0, True
         return partial(loop.call_at, max(due, loop.time()))
 
-    def _too_early(self, parked: _Parked, loop: Any, mark: Mark) -> bool:
+    def _too_early(self, parked: Parked, loop: Any, mark: Mark) -> bool:
         """Whether fewer iterations of the loop have passed than had, or the program still has something to do."""
         turn = getattr(loop, TURN, 0)
         busy = waiting.ready(loop)
@@ -318,7 +280,7 @@ class Turnstile:
             return False
         return parked.quiet < 2
 
-    def _together(self, parked: _Parked) -> list[_Parked]:
+    def _together(self, parked: Parked) -> list[Parked]:
         """The other gates of the same loop and recorded iteration that wait."""
         mark = self._marks[parked.gate]
         if not mark.tick:
@@ -332,7 +294,7 @@ class Turnstile:
 
     # -- threads -------------------------------------------------------------------------------------------------
 
-    def _sleep(self, parked: _Parked) -> None:
+    def _sleep(self, parked: Parked) -> None:
         """Wait in a thread until the turn of ``parked`` has come."""
         timeout = _LOOK
         while True:
@@ -342,7 +304,7 @@ class Turnstile:
                 if self.free or self._passed[gate]:
                     return
                 if self._at(gate):
-                    if self._others_settled(parked.thread, gate, parked.came_ns):
+                    if self._may_go(gate, parked.came_ns):
                         self._enter(gate, parked.thread)
                         return
                     timeout = _POLL
@@ -350,23 +312,12 @@ class Turnstile:
                     timeout = _LOOK
                     self._look()
 
-    def _settled(self, thread: int) -> None:
-        """``thread`` has come to its next mark."""
-        if self._running is not None and self._running[0] == thread:
-            self._running = None
-            self._advance()
+    def _may_go(self, gate: int, came_ns: int = 0) -> bool:
+        return self._settling.settled(get_ident(), self._marks[gate].gap_ns, came_ns)
 
-    def _others_settled(self, me: int, gate: int, came_ns: int) -> bool:
-        """Whether every other thread has done what it can, so that it has had the time that it had."""
-        running = self._running
-        if running is not None and running[0] != me:
-            if waiting.now_ns() - running[1] < _SETTLE_NS and not waiting.blocked(running[0]):
-                return False
-            self._running = None
-        gap = self._marks[gate].gap_ns
-        if gap < _AT_ONCE_NS or waiting.others_blocked():
-            return True
-        return bool(came_ns) and waiting.now_ns() - came_ns > min(2 * gap + 2_000_000, _SETTLE_NS)
+    def _arrived(self) -> None:
+        if self._settling.arrived(get_ident()):
+            self._advance()
 
     def _give_way(self, gate: int) -> None:
         """A call that holds up its loop cannot wait for what would have to come in that loop."""
@@ -412,7 +363,7 @@ class Turnstile:
                     self._relax(index, self._marks[first])
             self._advance()
         elif self._endless and not self._parked:
-            return next(iter(self._endless))
+            return int(next(iter(self._endless)))
         return 0
 
     def _at_work(self) -> bool:
@@ -427,17 +378,12 @@ class Turnstile:
         self._pass(index)
         parked = self._parked.get(index)
         if parked is not None:
-            self._call(parked.loop, parked.go)
+            call(parked.loop, parked.go)
         self._relaxations += 1
         mark = self._marks[index]
         self._relaxed(f"step {instead.step} was answered before {_told(mark)} of step {mark.step}")
         if self._relaxations >= _MOST_RELAXED:
             self.open_all()
-
-
-def _next_iteration(loop: Any) -> Callable[..., Any]:
-    """How to be called at the end of the loop's next iteration, where answers come in: as a timer that is due."""
-    return partial(loop.call_at, loop.time()) if hasattr(loop, TURN) else loop.call_soon  # type: ignore[no-any-return]
 
 
 def _share(one: Mark, other: Mark) -> bool:
@@ -446,8 +392,3 @@ def _share(one: Mark, other: Mark) -> bool:
 
 def _told(mark: Mark) -> str:
     return "the beginning" if mark.part == BEGIN else "the end" if not mark.gate else "the answer"
-
-
-def _end(future: Any) -> None:
-    if not future.done():
-        future.set_result(None)

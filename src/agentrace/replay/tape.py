@@ -20,10 +20,11 @@ from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
 from agentrace.replay.calls import Call, Taped, Value, closing_error, flow_key, plain
+from agentrace.replay.causes import Circumstances
 from agentrace.replay.differences import differences
 from agentrace.replay.failures import rebuilt
 from agentrace.replay.order import Turnstile
-from agentrace.replay.report import UNKNOWN, Circumstances, Found, nearest, told_divergence
+from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
 from agentrace.replay.turns import InTurn
 
 MOST_RAISES: Final = 1000
@@ -131,8 +132,8 @@ class ExactTape:
             self._turnstile.began(expected.id)
         return self._answer_of(expected, step)
 
-    def value(self, flow: str, source: str, label: str) -> Raw | None:
-        """The recorded value that answers the next request of a flow; ``None`` where the record holds no such thing."""
+    def value(self, flow: str, source: str, label: str, /) -> Raw:
+        """The recorded value that answers the next request of a flow."""
         with self._lock:
             if self.latched is not None and not self._manner.observe:
                 raise self._again()
@@ -291,7 +292,9 @@ class ExactTape:
         self._caveats.setdefault(f"ORDER_RELAXED: {what}")
 
     def _hung(self, source_step: int) -> None:
-        self.diverged("TIMEOUT", f"step {source_step} was cancelled in the recorded run, and is not now", None, source_step)
+        self.diverged(
+            "TIMEOUT", f"step {source_step} was cancelled in the recorded run, and is not now", None, source_step
+        )
 
     # -- answers -------------------------------------------------------------------------------------------------
 

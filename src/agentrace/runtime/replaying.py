@@ -20,8 +20,8 @@ from agentrace.capture.step import Step
 from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.ids import format_run_id, parse_run_id
 from agentrace.query import RunRecord, Runs, inferred, replayable
-from agentrace.replay.offline import refuse_network
 from agentrace.replay.calls import taped
+from agentrace.replay.offline import refuse_network
 from agentrace.replay.report import coded
 from agentrace.replay.tape import Divergence, ExactTape
 from agentrace.runtime import children, surroundings
