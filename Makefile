@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check lint format types test bench bench-peers soak mutants docs clean
+.PHONY: help demo check lint format types test bench bench-peers soak versions mutants docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -37,8 +37,9 @@ types: $(STAMP)
 	    $(BIN)/pyright --pythonpath $(BIN)/python; \
 	else echo 'pyright: SKIPPED, it needs node and there is none on PATH (mypy has run)'; fi
 
+# One process for each core; files stay whole, since the tests of one share what is dear to make.
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(STAMP) ## Measure the promises of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -48,6 +49,9 @@ bench-peers: $(STAMP) ## Measure ours beside other tracing libraries, where the 
 
 soak: $(STAMP) ## Kill, crash and overload recorders for a while and count what survives
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+
+versions: $(STAMP) ## Run the contract with older versions of the client libraries, installed beside
+	@$(BIN)/python -m tests.contract.versions $(ARGS)
 
 mutants: $(STAMP) ## Break the code on purpose, one place at a time: every break must fail a test
 	@$(BIN)/python -m tests.mutants $(ARGS)

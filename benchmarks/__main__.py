@@ -20,10 +20,11 @@ from benchmarks import burst, command, history, kill, leaving, model_call, openi
 from benchmarks.children import ROOT
 from benchmarks.figures import FULL, QUICK, Benchmark, Effort, NotPossible, Unsound
 from benchmarks.machine import pace, source, this_machine
-from benchmarks.report import Measured, Outcome, fill, markdown, terminal
+from benchmarks.report import Measured, Outcome, fill, markdown, markdown_in_short, terminal
 
 KEPT = ROOT / "build" / "benchmarks.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
     {
@@ -47,8 +48,9 @@ def main(
     benchmarks: Mapping[str, Benchmark] = BENCHMARKS,
     kept: Path = KEPT,
     page: Path = PAGE,
+    readme: Path = README,
 ) -> int:
-    """0 if every promise was met. ``kept``: where results are kept as they come; ``page``: what is filled."""
+    """0 if every promise was met. ``kept``: where results are kept as they come; ``page`` and ``readme`` are filled."""
     options = _parser(benchmarks).parse_args(arguments)
     effort = QUICK if options.quick else FULL
     measured = Measured(machine=this_machine(), source=source(), effort=effort.name)
@@ -63,7 +65,7 @@ def main(
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(done)))
     if options.write_docs:
-        _fill(page, done, benchmarks)
+        _fill(page, readme, done, benchmarks)
     return 0 if all(outcome.kept for outcome in outcomes.values()) else 1
 
 
@@ -105,10 +107,11 @@ def _keep(kept: Path, measured: Measured) -> None:
     kept.write_bytes(msgspec.json.encode(measured))
 
 
-def _fill(page: Path, measured: Measured, benchmarks: Mapping[str, Benchmark]) -> None:
+def _fill(page: Path, readme: Path, measured: Measured, benchmarks: Mapping[str, Benchmark]) -> None:
     if measured.effort != FULL.name or measured.outcomes.keys() != benchmarks.keys():
         raise SystemExit(f"{page.name} is filled from a full run of all benchmarks, perhaps with --resume")
     fill(page, "figures", markdown(measured))
+    fill(readme, "figures", markdown_in_short(measured))
 
 
 def _parser(benchmarks: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
@@ -117,7 +120,7 @@ def _parser(benchmarks: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a tenth of the calls, two rounds: to see that it works")
     parser.add_argument("--resume", action="store_true", help="keep what was measured of this same source already")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures with their rounds")
-    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/benchmarks.md and README.md")
     return parser
 
 

@@ -69,6 +69,14 @@ def markdown(measured: Measured) -> str:
     return "\n".join([_where(measured), "", *markdown_table(HEAD, rows(measured.outcomes)), ""])
 
 
+def markdown_in_short(measured: Measured) -> str:
+    """What is promised and what was measured, for the README."""
+    head = ("promise", "bound", "measured", "")
+    figures = [figure for outcome in measured.outcomes.values() for figure in outcome.figures if figure.verdict]
+    table = [(figure.promise, figure.bound, figure.ours, figure.verdict) for figure in figures]
+    return "\n".join([*markdown_table(head, table), "", f"{place(measured.machine)}.", ""])
+
+
 def _where(measured: Measured) -> str:
     told, outcomes = [place(measured.machine)], measured.outcomes.values()
     if outcomes:

@@ -57,7 +57,7 @@ MUTANTS = (
         "canonical/encoding.py",
         'return self.opaque(value, "no codec for this type")',
         "return None",
-        ("tests/unit/test_replay_outcomes.py::test_what_the_record_only_describes_is_not_made_up",),
+        ("tests/property/test_canonical.py",),
     ),
     Mutant(
         "the flow of a step is not left",
@@ -117,10 +117,54 @@ MUTANTS = (
     ),
     Mutant(
         "verify does not look at the chain",
-        "journal/verify.py",
+        "journal/verification.py",
         "[*damage, *holes, *chain, *payloads]",
         "[*damage, *holes, *payloads]",
         ("tests/unit/test_journal_recovery.py::test_events_of_another_record_break_the_chain",),
+    ),
+    Mutant(
+        "a step ends before what its wire carried is written",
+        "capture/call.py",
+        """        if step.notes is not None:
+            step.notes.settle()
+        _completed(""",
+        "        _completed(",
+        ("tests/contract/test_scenarios.py::test_everything_begins_and_ends_once_and_in_order",),
+    ),
+    Mutant(
+        "two threads write what is noted at once",
+        "capture/behind.py",
+        "                if self._writing:\n                    return\n",
+        "",
+        ("tests/unit/test_capture_behind.py",),
+    ),
+    Mutant(
+        "a word in a known shape is not searched",
+        "redact/repeats.py",
+        "found.lastindex is None or self._harmless(found.groups())",
+        "True",
+        ("tests/property/test_redact.py",),
+    ),
+    Mutant(
+        "a header keeps its credential",
+        "redact/wire.py",
+        "        return mark(kind)\n",
+        "        return value\n",
+        ("tests/unit/test_redact_names.py", "tests/e2e/test_secrets.py"),
+    ),
+    Mutant(
+        "a retry's answer stands in for the first",
+        "capture/exchange.py",
+        "        step.exchanges += 1\n",
+        "        step.exchanges = 1\n",
+        ("tests/contract/test_scenarios.py::test_each_call_is_one_step_with_all_its_exchanges",),
+    ),
+    Mutant(
+        "a hole in the sequence is not told",
+        "journal/sealing.py",
+        "writer.event(self._tombstone(first, last, reason, self._ts(after)), last)",
+        "pass",
+        ("tests/unit/test_journal_recovery.py", "tests/property/test_journal_damage.py"),
     ),
     Mutant(
         "the environment is not asked for settings",

@@ -4,7 +4,8 @@ AgentraceError
 ├── ConfigError        a setting, option or argument that cannot be used
 ├── StoreError         the store directory cannot be read or written
 │   ├── RunNotFound    a run reference that names no run, or several
-│   └── CorruptRecord  bytes on disk that are not what was written
+│   ├── CorruptRecord  bytes on disk that are not what was written
+│   └── TraceFileError a trace file that cannot be read, written or imported
 ├── RecordingFailed    only with on_error="raise": the run may not go on unrecorded
 ├── ValueUndecodable   a recorded value that this program cannot rebuild
 └── ReplayError        a replay that cannot start
@@ -58,6 +59,12 @@ class CorruptRecord(StoreError):
     """Bytes on disk that are not what was written."""
 
     slug = "corrupt-record"
+
+
+class TraceFileError(StoreError):
+    """A trace file that cannot be read, written or imported."""
+
+    slug = "trace-file"
 
 
 class RecordingFailed(AgentraceError):

@@ -10,6 +10,7 @@ meaning is a new type. An event whose tag this version does not know is kept as 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeAlias
 
 import msgspec
@@ -271,7 +272,7 @@ class StepFailed(Event, frozen=True, tag=5):
 
 
 class StreamChunks(Event, frozen=True, tag=6):
-    """Elements of a stream, written as they arrive."""
+    """Elements of a stream, written as they arrive: within milliseconds those of an exchange."""
 
     exchange: int
     """The exchange whose body this is, from 1; 0 for the elements of a generator."""
@@ -634,15 +635,27 @@ encode = msgspec.msgpack.Encoder().encode
 """The bytes of an event."""
 
 encode_fields = encode
-"""The bytes of an event given as the tuple of its tag and all its fields, for the two events that every call writes:
-the same bytes, without the struct in between."""
+"""The bytes of an event given as the tuple of its tag and all its fields, for the events that every call writes: the
+same bytes, without the struct in between."""
+
+ChunkFields: TypeAlias = tuple[int, str, Value | bytes]
+"""The fields of a ``Chunk``, likewise; bytes that are not large are their own canonical value."""
 
 STEP_DISPATCHED = StepDispatched.__struct_config__.tag
 STEP_COMPLETED = StepCompleted.__struct_config__.tag
+STREAM_CHUNKS = StreamChunks.__struct_config__.tag
+EXCHANGE_STARTED = ExchangeStarted.__struct_config__.tag
+EXCHANGE_ANSWERED = ExchangeAnswered.__struct_config__.tag
+EXCHANGE_ENDED = ExchangeEnded.__struct_config__.tag
 
-_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _head: msgspec.msgpack.Decoder[_Head] = msgspec.msgpack.Decoder(_Head)
 _TAGS = frozenset(type_.__struct_config__.tag for type_ in EVENT_TYPES)
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[AnyEvent]:
+    """Made when first needed: it looks at every field above, and a program that is recorded reads no events."""
+    return msgspec.msgpack.Decoder(AnyEvent)
 
 
 def decode(data: bytes) -> AnyEvent | UnknownEvent:
@@ -652,7 +665,7 @@ def decode(data: bytes) -> AnyEvent | UnknownEvent:
     :class:`UnknownEvent`.
     """
     try:
-        return _decoder.decode(data)
+        return _decoder().decode(data)
     except msgspec.ValidationError:
         head = _head.decode(data)
         if head.tag in _TAGS:

@@ -119,6 +119,25 @@ async def _give(send: Send, answer: Canned) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def stopping(app: App, after: int) -> App:
+    """The answers of ``app``, of whose bodies nothing more comes after so many pieces: the client has to go."""
+
+    async def stops(scope: Message, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
+        left = after
+
+        async def passed_on(message: Message) -> None:
+            nonlocal left
+            if message["type"] == "http.response.body":
+                if not left:
+                    await asyncio.Event().wait()
+                left -= 1
+            await send(message)
+
+        await app(scope, receive, passed_on)
+
+    return stops
+
+
 def encoded(app: App, encoding: str) -> App:
     """The answers of ``app`` with their bodies compressed piece by piece, as a proxy would."""
 

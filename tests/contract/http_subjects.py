@@ -84,7 +84,7 @@ async def broken(world: World) -> Any:
 
 
 async def slow(world: World) -> Any:
-    return await world.of(world.client.get(f"{world.url}/slow", timeout=0.05))
+    return await world.of(world.client.get(f"{world.url}/slow", timeout=world.http.Timeout(5.0, read=0.2)))
 
 
 async def nobody_there(world: World) -> Any:
@@ -231,9 +231,9 @@ def subject(module: ModuleType) -> Subject:
             one("raw-pieces", raw_pieces, lines_of),
             *(one(f"lines-{coding}", lines, lines_of, encoding=coding, same_bytes=False) for coding in codings),
             *(one(f"big-{coding}", get_big, "GET /big", encoding=coding, same_bytes=False) for coding in codings),
-            one("left", left, lines_of, "closed_by_consumer"),
-            one("left-gzip", left, lines_of, "closed_by_consumer", encoding="gzip", same_bytes=False),
-            one("unread", unread, lines_of, "closed_by_consumer"),
+            one("left", left, lines_of, "closed_by_consumer", leaves=True),
+            one("left-gzip", left, lines_of, "closed_by_consumer", encoding="gzip", same_bytes=False, leaves=True),
+            one("unread", unread, lines_of, "closed_by_consumer", leaves=True),
             one("post-pieces", post_pieces, "POST /things", status=201, verdict="exact_with_caveats"),
             one("post-form", post_form, "POST /things", status=201),
             one("put-file", put_file, "PUT /file", status=204, verdict="exact_with_caveats"),
@@ -248,6 +248,7 @@ def subject(module: ModuleType) -> Subject:
             ),
             one("without-a-client", without_a_client, "GET /things", only="sync"),
         ),
+        key=KEY,
     )
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
+import anthropic
+import anthropic._base_client
+import anthropic._response
 import httpx
 import httpx2
-from openai._base_client import BasePage
-from openai._legacy_response import HttpxBinaryResponseContent, LegacyAPIResponse
-from openai._response import BaseAPIResponse
-from openai._streaming import AsyncStream, Stream
+import openai
+import openai._base_client
+import openai._legacy_response
+import openai._response
+from openai._legacy_response import HttpxBinaryResponseContent
 from pydantic import BaseModel
 
 PLAIN = (type(None), bool, int, str, bytes)
@@ -133,17 +138,32 @@ def _request(value: Any) -> dict[str, Any]:
 
 
 def _wrapped(value: Any) -> dict[str, Any]:
-    return {"http": value.http_response, "retries": value.retries_taken, "request_id": value.request_id}
+    told = {name: getattr(value, name, None) for name in ("retries_taken", "request_id")}
+    return {"http": value.http_response, **told}
 
+
+_LIBRARIES = (openai, anthropic)
+_PAGES = tuple(library._base_client.BasePage for library in _LIBRARIES)
+_STREAMS = tuple(kind for library in _LIBRARIES for kind in (library.Stream, library.AsyncStream))
+_WRAPPERS = (
+    openai._legacy_response.LegacyAPIResponse,
+    *(library._response.BaseAPIResponse for library in _LIBRARIES),
+    *(
+        [anthropic._legacy_response.LegacyAPIResponse]  # of versions before 1
+        if hasattr(anthropic, "_legacy_response")
+        else []
+    ),
+)
 
 _SEEN: tuple[tuple[type | tuple[type, ...], Callable[[Any], dict[str, Any]]], ...] = (
-    (BasePage, _page),
+    (datetime, lambda value: {"told": value.isoformat()}),
+    (_PAGES, _page),
     (BaseModel, _model),
     ((httpx.Response, httpx2.Response), _response),
     ((httpx.Request, httpx2.Request), _request),
     ((httpx.Headers, httpx2.Headers), lambda value: {"raw": value.raw}),
-    ((LegacyAPIResponse, BaseAPIResponse), _wrapped),
+    (_WRAPPERS, _wrapped),
     (HttpxBinaryResponseContent, lambda value: {"content": value.content, "http": value.response}),
-    ((Stream, AsyncStream), lambda value: {"http": value.response}),
+    (_STREAMS, lambda value: {"http": value.response}),
 )
 """What is looked at, by class; the first that fits."""

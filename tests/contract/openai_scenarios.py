@@ -235,7 +235,7 @@ async def raw_chat_with_retries(world: World) -> Any:
 
 
 async def chat_too_slow(world: World) -> Any:
-    asking = world.client.with_options(timeout=0.05)
+    asking = world.client.with_options(timeout=world.http.Timeout(5.0, read=0.2))
     return await world.of(asking.chat.completions.create(model=MODEL, messages=HELLO))
 
 
@@ -257,7 +257,7 @@ async def responses_stream_that_breaks(world: World) -> Any:
 
 async def chat_cancelled(world: World) -> Any:
     asking = asyncio.ensure_future(chat(world))
-    await asyncio.sleep(0.05)
+    await world.asked()
     asking.cancel()
     return (await asyncio.gather(asking, return_exceptions=True))[0]
 
@@ -280,7 +280,9 @@ async def chat_stream_cancelled(world: World) -> Any:
 
 async def chat_out_of_time(world: World) -> Any:
     try:
-        async with asyncio.timeout(0.05):
+        async with asyncio.timeout(None) as limit:
+            asked = asyncio.ensure_future(world.asked())
+            asked.add_done_callback(lambda _: limit.reschedule(0))
             return await chat(world)
     except TimeoutError:
         return await world.of(world.client.responses.create(model=MODEL, input="Hello there"))

@@ -7,12 +7,15 @@ from typing import Any
 
 import httpx
 import httpx2
+import openai
+import openai._base_client as base
 
 from agentrace.testing import Reply, StubProvider, Usage
 from tests.contract import openai_scenarios as does
 from tests.contract import openai_transports as beneath
-from tests.contract.far_end import Canned, canned
-from tests.contract.scenarios import Expected, Scenario, Subject
+from tests.contract.far_end import Canned, canned, stopping, stub
+from tests.contract.openai_json import told_by
+from tests.contract.scenarios import Expected, Scenario, Subject, available
 
 CHAT, RESPONSES, EMBEDDINGS = "chat/completions", "responses", "embeddings"
 USAGE = Usage(input=1200, output=80, cached=1024, reasoning=64)
@@ -40,7 +43,7 @@ def stream(name: str, call: Any, operation: str = CHAT, **options: Any) -> Scena
 def left(name: str, call: Any, **options: Any) -> Scenario:
     """A scenario of a stream that is not read to its end."""
     closed = step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer")
-    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), **options)
+    return Scenario(name, call, (closed,), tell=lambda s: s.answer(LONG), leaves=True, **options)
 
 
 def fails(name: str, call: Any, tell: Any, *statuses: int, last: str = "exhausted", **options: Any) -> Scenario:
@@ -59,11 +62,17 @@ WHOLE = (
     whole("chat-two-tools", does.chat, tell=lambda s: s.tool_calls(("weather", {"city": "Rome"}), ("weather", "{bad"))),
     whole("chat-refused", does.chat, tell=lambda s: s.refusal("I will not.")),
     whole("chat-cut-short", does.chat, tell=lambda s: s.reply("Hi.", finish_reason="length")),
-    whole("chat-parse", does.chat_parse, tell=lambda s: s.reply(ALICE)),
+    whole("chat-parse", does.chat_parse, tell=lambda s: s.reply(ALICE), needs="chat.completions.parse"),
     whole("chat-arguments", does.chat_leaves_its_arguments_alone),
     whole("chat-extras", does.chat_with_extras),
-    whole("responses", does.responses, RESPONSES, tell=lambda s: s.reply("Hi.", usage=USAGE, reasoning="Hm.")),
-    whole("responses-parse", does.responses_parse, RESPONSES, tell=lambda s: s.reply(ALICE)),
+    whole(
+        "responses",
+        does.responses,
+        RESPONSES,
+        tell=lambda s: s.reply("Hi.", usage=USAGE, reasoning="Hm."),
+        needs="responses",
+    ),
+    whole("responses-parse", does.responses_parse, RESPONSES, tell=lambda s: s.reply(ALICE), needs="responses"),
     whole("embeddings", does.embeddings, EMBEDDINGS, kind="embedding"),
     whole("embeddings-numbers", does.embeddings_as_numbers, EMBEDDINGS, kind="embedding"),
     Scenario("conversation", does.conversation, (step(CHAT), step(CHAT))),
@@ -78,10 +87,15 @@ STREAMS = (
     stream("chat-stream-usage", does.chat_stream_with_usage, tell=lambda s: s.answer(LONG)),
     stream("chat-stream-object", does.chat_stream_as_object),
     stream("chat-stream-tools", does.chat_stream, tell=lambda s: s.tool_calls(("weather", {"city": "Rome"}))),
-    stream("chat-helper", does.chat_stream_helper),
-    stream("chat-helper-parse", does.chat_stream_helper_parses, tell=lambda s: s.reply(ALICE)),
-    stream("responses-stream", does.responses_stream, RESPONSES, tell=lambda s: s.answer(LONG)),
-    stream("responses-helper", does.responses_stream_helper, RESPONSES),
+    stream("chat-helper", does.chat_stream_helper, needs="chat.completions.stream"),
+    stream(
+        "chat-helper-parse",
+        does.chat_stream_helper_parses,
+        tell=lambda s: s.reply(ALICE),
+        needs="chat.completions.stream",
+    ),
+    stream("responses-stream", does.responses_stream, RESPONSES, tell=lambda s: s.answer(LONG), needs="responses"),
+    stream("responses-helper", does.responses_stream_helper, RESPONSES, needs="responses"),
     stream("raw-stream", does.raw_chat_stream),
     stream("gzip-stream", does.chat_stream, encoding="gzip", same_bytes=False),
     Scenario("streamed-lines", does.streamed_response_lines, (step(CHAT, "exhausted"),)),
@@ -94,7 +108,7 @@ STREAMS = (
     left("stream-left", does.chat_stream_left),
     left("stream-closed", does.chat_stream_closed),
     left("stream-closed-unread", does.chat_stream_closed_unread),
-    left("helper-left", does.chat_stream_helper_left),
+    left("helper-left", does.chat_stream_helper_left, needs="chat.completions.stream"),
     Scenario(
         "two-streams",
         beneath.two_streams,
@@ -119,6 +133,7 @@ OTHERS = (
         "pages",
         does.pages,
         (step("files", kind="tool"), step("files", kind="tool")),
+        needs="responses",  # the limit of the list is as young as they are
         app=lambda: canned(
             {
                 "GET /v1/files?limit=2": _page(("f-1", "f-2"), True),
@@ -195,12 +210,19 @@ FAILURES = (
         (step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer"),),
         tell=lambda s: s.error(500, after_chunks=2, of=LONG),
     ),
-    breaks("responses-stream-cut", does.responses_stream_that_breaks, lambda s: s.drop(4, of=LONG), RESPONSES),
+    breaks(
+        "responses-stream-cut",
+        does.responses_stream_that_breaks,
+        lambda s: s.drop(4, of=LONG),
+        RESPONSES,
+        needs="responses",
+    ),
     Scenario(
         "responses-stream-error-event",
         does.responses_stream_that_breaks,
         (step(f"{RESPONSES}:stream", "closed_by_consumer", last="closed_by_consumer"),),
         tell=lambda s: s.error(500, after_chunks=4, of=LONG),
+        needs="responses",
     ),
 )
 
@@ -216,7 +238,7 @@ CANCELLED = (
         "stream-cancelled",
         does.chat_stream_cancelled,
         (step(f"{CHAT}:stream", "cancelled", last="error"),),
-        tell=lambda s: s.answer(Reply(text="one two three four five", chunk_delay=0.03)),
+        app=lambda: stopping(stub(lambda s: s.answer(LONG)), 2),
         only="async",
     ),
     Scenario(
@@ -225,8 +247,10 @@ CANCELLED = (
         (step(CHAT, "cancelled", 0, last="error"), step(RESPONSES)),
         tell=lambda s: s.reply("Late.", delay=5, on="chat"),
         only="async",
+        needs="responses",
     ),
 )
+
 
 BENEATH = (
     whole("mock-transport", beneath.mock_transport, same_bytes=False),
@@ -237,24 +261,26 @@ BENEATH = (
     stream("bare-head", beneath.bare_transport),
     whole("event-hooks", beneath.event_hooks),
     Scenario("hook-asks", beneath.hook_that_asks, (step(f"{CHAT}:stream", "exhausted", 200, 200),)),
-    Scenario("many-at-once", beneath.many_at_once, (step(CHAT),) * 6, only="async"),
+    Scenario("many-at-once", beneath.many_at_once, (step(CHAT),) * 6, only="async", racing=True),
     Scenario(
         "many-after-a-stream",
         beneath.many_after_a_stream,
         (step(f"{CHAT}:stream", "closed_by_consumer", last="closed_by_consumer"), step(CHAT), step(CHAT)),
         only="async",
     ),
-    Scenario("many-threads", beneath.many_threads, (step(CHAT),) * 6, only="sync"),
+    Scenario("many-threads", beneath.many_threads, (step(CHAT),) * 6, only="sync", racing=True),
 )
 
-SCENARIOS = (*WHOLE, *STREAMS, *OTHERS, *FAILURES, *CANCELLED, *BENEATH)
-OPENAI = Subject("openai", httpx2, does.client, SCENARIOS)
+SCENARIOS = available((*WHOLE, *STREAMS, *OTHERS, *FAILURES, *CANCELLED, *BENEATH), openai.OpenAI(api_key=does.KEY))
+ON_HTTPX2 = hasattr(base, "httpx2")
+"""Whether the installed version is built on the newer transport library, and takes clients of the older one too."""
+OPENAI = Subject("openai", httpx2 if ON_HTTPX2 else httpx, does.client, SCENARIOS, key=does.KEY, told=told_by)
 _OVER_ANY_TRANSPORT = {
     *("chat", "raw-chat", "chat-stream-object", "streamed-lines", "stream-left", "stream-closed", "upload"),
     *("redirected", "retried", "error-400", "dropped", "too-slow", "stream-cut", "cancelled", "stream-cancelled"),
     *("mock-transport", "bare-head", "event-hooks"),
 }
-LEGACY = Subject(
+_OVER_HTTPX = Subject(
     "openai-over-httpx",
     httpx,
     does.client,
@@ -263,5 +289,7 @@ LEGACY = Subject(
         stream("zstd-stream", does.chat_stream, encoding="zstd", same_bytes=False),
         whole("zstd", does.raw_chat, encoding="zstd", same_bytes=False),
     ),
+    key=does.KEY,
 )
+LEGACY = (_OVER_HTTPX,) if ON_HTTPX2 else ()
 """The same client with an ``http_client`` of the older transport library."""

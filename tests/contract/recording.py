@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from agentrace import config, events, runtime
 from agentrace.canonical import Reader
+from agentrace.capture.behind import Behind
 from agentrace.journal import Damage
 from agentrace.query import inferred, replayable
 from agentrace.replay.calls import taped
@@ -77,6 +78,7 @@ class Recording:
         loaded = config.load({"home": "/nowhere", **settings}, environ={}, cwd=Path("/"))
         self.tape = tape
         self.runtime = Runtime(loaded, open_recorder=self._opened, tape=tape)
+        self.runtime.behind = Behind()  # as where it is written to a disk
 
     def _opened(self, run_id: bytes) -> Memory:
         self.memory.run_id = run_id

@@ -12,9 +12,11 @@ from types import ModuleType
 from typing import Any, Literal
 
 from agentrace.errors import ReplayDivergence
+from agentrace.integrations.declaration import Usage
 from agentrace.testing import StubProvider
 from agentrace.testing.server import App
 from tests.contract.far_end import FarEnd, encoded, silent, stub
+from tests.contract.leftovers import Abandoned, collecting_when_told, left_behind
 from tests.contract.observed import observed
 
 
@@ -48,8 +50,15 @@ class Scenario:
     only: Literal["", "sync", "async"] = ""
     verdict: str = "exact"
     """What a replay says of itself."""
+    leaves: bool = False
+    """Whether it abandons a stream in the middle: then what that leaves to the loop is compared. Of a stream that is
+    read to its last event it depends on how its pieces came."""
+    racing: bool = False
+    """Whether it makes the same call several times at once, so that chance decides which of them gets which answer."""
     same_bytes: bool = True
     """Whether a replay carries as many bytes: not if they were compressed, or never on a wire."""
+    needs: str = ""
+    """What of the client it uses that not every supported version has, as a dotted name."""
 
     def answering(self) -> App:
         """A new app that answers as the scenario says."""
@@ -66,6 +75,26 @@ class Subject:
     """The transport library that its clients are built on."""
     client: Callable[[World], Any]
     scenarios: tuple[Scenario, ...]
+    key: str = ""
+    """The secret that its clients send."""
+    told: Callable[[bytes], dict[str, Any]] | None = None
+    """What a provider's body says, where the calls are a model's: finish, text, and usage (see ``counts``)."""
+
+
+def counts(usage: Usage) -> tuple[int, ...]:
+    """The tokens of a call in the order in which a subject's ``told`` has them."""
+    return usage.input, usage.output, usage.cache_read, usage.reasoning, usage.cache_write
+
+
+def available(scenarios: tuple[Scenario, ...], client: object) -> tuple[Scenario, ...]:
+    """The scenarios that ``client`` has what they need for, in the installed version."""
+    return tuple(scenario for scenario in scenarios if not scenario.needs or _has(client, scenario.needs))
+
+
+def _has(client: object, path: str) -> bool:
+    for name in path.split("."):
+        client = getattr(client, name, None)
+    return client is not None
 
 
 @dataclass
@@ -75,6 +104,8 @@ class World:
     subject: Subject
     url: str
     asynchronous: bool
+    far: FarEnd | None = None
+    """What answers; on a replay nothing does."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What the scenario noticed besides its result."""
 
@@ -127,6 +158,15 @@ class World:
             with manager as entered:
                 yield entered
 
+    async def asked(self) -> None:
+        """Wait until the far end, which takes its time to answer, has a request, and the client waits for the answer."""
+        if self.far is None:
+            await asyncio.sleep(0.05)
+        while self.far is not None and not self.far.passed:  # noqa: ASYNC110 - it happens in another thread
+            await asyncio.sleep(0.001)
+        for _ in range(50):  # turns of the loop, of which the client needs a few to come from sending to waiting
+            await asyncio.sleep(0)
+
     async def closed(self) -> None:
         """Close all clients."""
         for made in self._made:
@@ -156,10 +196,10 @@ def cases(subjects: tuple[Subject, ...]) -> list[Case]:
     ]
 
 
-def performed(case: Case, url: str) -> Any:
+def performed(case: Case, url: str, far: FarEnd | None = None) -> Any:
     """What the program sees of a scenario: its result or exception, and what is left behind in the process."""
     random.seed(20)
-    world = World(case.subject, url, case.asynchronous)
+    world = World(case.subject, url, case.asynchronous, far)
     program = _program(case.scenario, world)
     seen = _in_a_loop(program) if case.asynchronous else _without_waiting(program)
     return {**seen, "notes": observed(world.notes), "random": random.random()}
@@ -167,7 +207,7 @@ def performed(case: Case, url: str) -> Any:
 
 def _in_a_loop(program: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine, in a loop of its own."""
-    with asyncio.Runner() as runner:
+    with collecting_when_told(), asyncio.Runner() as runner:
         # Generators that are closed in an unlucky order make it complain, with us and without.
         runner.get_loop().set_exception_handler(lambda loop, context: None)
         return runner.run(asyncio.wait_for(program, 20))
@@ -175,6 +215,7 @@ def _in_a_loop(program: Coroutine[Any, Any, Any]) -> Any:
 
 async def _program(scenario: Scenario, world: World) -> dict[str, Any]:
     seen: dict[str, Any] = {}
+    abandoned = Abandoned() if scenario.leaves and world.asynchronous else None
     try:
         seen["result"] = observed(await scenario.does(world))
     except ReplayDivergence:
@@ -182,6 +223,8 @@ async def _program(scenario: Scenario, world: World) -> dict[str, Any]:
     except BaseException as error:
         seen["raised"] = observed(error)
     await world.closed()
+    if abandoned is not None:
+        seen["left"] = await left_behind(abandoned)
     if world.asynchronous:
         loop = asyncio.get_running_loop()
         seen["task factory"] = repr(loop.get_task_factory())

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import anthropic
+import anthropic._base_client
 import httpx2
 import openai
+import openai._base_client
 import pytest
 
 import agentrace
 from agentrace.errors import ReplayDivergence
 from agentrace.store import Store
 from agentrace.testing import Reply, StubProvider
+from tests.contract import anthropic_scenarios
 from tests.contract.far_end import Canned, FarEnd, canned
 from tests.contract.openai_scenarios import HELLO, KEY, MODEL
 from tests.contract.recording import Recording, recording, replaying
@@ -70,11 +77,14 @@ def test_a_stream_that_is_forgotten_ends_when_it_is_collected(url: str) -> None:
         next(stream)
         del stream
         gc.collect()
-        asking.models.list()
-        order = [type(event).__name__ for event in recorded.memory.told()]
+        for _ in range(200):  # whoever collects it does not wait until its end is written
+            asking.models.list()
+            order = [type(event).__name__ for event in recorded.memory.told() if event.step_id <= 1]
+            if "StepCompleted" in order:
+                break
 
-    assert outcomes(recorded) == ["closed_by_consumer", "ok"]
-    assert order.index("StepCompleted") < len(order) - 1 - order[::-1].index("StepDispatched")
+    assert order[-1] == "StepCompleted"
+    assert outcomes(recorded)[:2] == ["closed_by_consumer", "ok"]
 
 
 def test_a_stream_may_be_closed_by_another_thread(url: str) -> None:
@@ -110,8 +120,9 @@ PROGRAM = """
 import asyncio, sys
 import agentrace, httpx2, openai
 
-agentrace.init()
 url = sys.argv[1]
+if "unrecorded" not in sys.argv:
+    agentrace.init()
 asking = openai.OpenAI(base_url=url, api_key="k", http_client=httpx2.Client(verify=False))
 ask = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 streams = [asking.chat.completions.create(**ask) for _ in range(2)]
@@ -134,11 +145,16 @@ def test_a_program_may_end_with_open_streams(url: str, tmp_path: Path) -> None:
     environ = {"AGENTRACE_HOME": str(tmp_path / "store"), "AGENTRACE_DEBUG": "1"}
 
     command = [sys.executable, "program.py", f"{url}/v1"]
-    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    plain, ended = (
+        subprocess.run(asked, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        for asked in ([*command, "unrecorded"], command)
+    )
 
     store = Store(tmp_path / "store")
     trace = store.record(store.entries[0].run_id).trace
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+    # Python 3.13.0 crashes when it collects such streams after the end of a program, recorded or not.
+    assert plain.returncode in (0, -signal.SIGSEGV)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (plain.returncode, "done\n", "")
     assert trace.run.status == "completed"
     assert [step.ended.outcome for step in trace.steps.values() if step.ended] == ["closed_by_consumer"] * 3
 
@@ -195,6 +211,35 @@ def test_a_call_that_was_cancelled_does_not_end_before_it_is_cancelled_again(url
 
     assert (live, replayed) == ("given up", "given up")
     assert outcomes(recorded) == ["cancelled"]
+
+
+def asking_anthropic(url: str) -> Any:
+    http = httpx2.Client(verify=False)
+    made = anthropic.Anthropic(base_url=url, api_key=anthropic_scenarios.KEY, max_retries=1, http_client=http)
+    return made.messages.create(**anthropic_scenarios.ASK).content[0].text
+
+
+def asking_openai(url: str) -> Any:
+    asking = client(url).with_options(max_retries=1)
+    return asking.chat.completions.create(model=MODEL, messages=HELLO).choices[0].message.content
+
+
+@pytest.mark.parametrize(("library", "ask"), [(openai, asking_openai), (anthropic, asking_anthropic)])
+def test_a_replay_does_not_wait_before_it_tries_again(
+    library: Any, ask: Any, url: str, stub: StubProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    clock = SimpleNamespace(**{**vars(time), "sleep": waits.append})
+    monkeypatch.setattr(library._base_client, "time", clock)
+    stub.error(429, retry_after=20)
+
+    with recording() as recorded:
+        live = ask(url)
+    with replaying(recorded.record):
+        replayed = ask(url)
+
+    assert replayed == live
+    assert waits == [20, 0]
 
 
 # --- when the end of a stream is its end --------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anthropic._base_client
 import httpx
 import httpx2
 import openai
@@ -24,7 +25,9 @@ from agentrace.testing import StubProvider
 from tests.contract.openai_scenarios import HELLO, KEY, MODEL
 from tests.contract.recording import Recording, recording, replaying
 
-HOOKED = (SyncAPIClient, AsyncAPIClient, httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient)
+WIRES = (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient)
+ANTHROPIC = (anthropic._base_client.SyncAPIClient, anthropic._base_client.AsyncAPIClient)
+HOOKED = (SyncAPIClient, AsyncAPIClient, *ANTHROPIC, anthropic._base_client.BaseClient, *WIRES)
 
 
 @pytest.fixture
@@ -111,7 +114,9 @@ def test_nothing_is_left_behind(url: str) -> None:
     order = [list(vars(owner)) for owner in HOOKED]
 
     for _ in range(2):
-        with recording(), client(url) as asking:
+        with recording() as recorded, client(url) as asking:
+            asking.models.list()
+        with replaying(recorded.record), client(url) as asking:
             asking.models.list()
 
     assert [dict(vars(owner)) for owner in HOOKED] == before
@@ -120,17 +125,21 @@ def test_nothing_is_left_behind(url: str) -> None:
 
 
 def test_hooked_functions_look_as_before() -> None:
-    looked_at = [SyncAPIClient.request, AsyncAPIClient.request, httpx.Client._transport_for_url]
-    before = [_looks(function) for function in looked_at]
+    def looked_at() -> list[Any]:
+        ours = [SyncAPIClient.request, AsyncAPIClient.request, *(owner._request for owner in ANTHROPIC)]
+        return [*ours, httpx.Client._transport_for_url]
+
+    before = [_looks(function) for function in looked_at()]
+    originals = set(looked_at())
 
     with recording():
-        hooked = [SyncAPIClient.request, AsyncAPIClient.request, httpx.Client._transport_for_url]
+        hooked = looked_at()
         during = [_looks(function) for function in hooked]
         copies = [pickle.loads(pickle.dumps(function)) for function in hooked]
 
     assert during == before
     assert copies == hooked
-    assert not set(hooked) & set(looked_at)
+    assert not set(hooked) & originals
 
 
 def _looks(function: Any) -> list[Any]:
@@ -170,7 +179,7 @@ def other_family() -> Any:
 def test_whether_a_transport_is_asked_for_is_tested() -> None:
     other = other_family()
 
-    assert all(asks_for_transport(owner) for owner in HOOKED[2:])
+    assert all(asks_for_transport(owner) for owner in WIRES)
     assert not asks_for_transport(other.Client)
     assert not asks_for_transport(other.AsyncClient)
     with pytest.raises(RuntimeError, match=r"neither Client\._transport_for_url nor Client\.send"):

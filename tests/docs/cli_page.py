@@ -32,6 +32,9 @@ holds, control characters and escape sequences in it are shown as escapes such a
 | `01a1f910` | the run whose id begins like that (four digits or more, with or without hyphens) |
 | `checkout` | the newest run of that name |
 | `@last:7` | step 7 of a run named in one of these ways |
+| `shop.agentrace` | the run in a [trace file](trace-file.md) |
+| `shop.agentrace:7` | its step 7 |
+| `shop.agentrace@checkout` | of several runs in a file, the one that is named in one of these ways (`@last` for the newest) |
 
 ## Reading the tree
 

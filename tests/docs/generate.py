@@ -17,6 +17,7 @@ import msgspec
 
 from agentrace.config import Settings, expects, variable
 from tests.docs.cli_page import cli_page
+from tests.docs.trace_file_page import trace_file_page
 from tests.docs.trace_page import trace_page
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -84,6 +85,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "02-canonical-trace-spec.md": lambda: (
         GENERATED.format(source="src/agentrace/events.py and canonical/tags.py") + trace_page()
     ),
+    "trace-file.md": lambda: GENERATED.format(source="src/agentrace/archive and tests/docs") + trace_file_page(),
     "cli.md": lambda: GENERATED.format(source="the commands in src/agentrace/cli") + cli_page(),
 }
 """The generated pages, by their path in docs/."""

@@ -19,7 +19,7 @@ from agentrace.query import RunRecord, Runs, input_of, output_of, status_of
 
 PYTHON = sys.executable
 AGENTRACE = str(Path(PYTHON).parent / "agentrace")
-SECONDS = 60
+SECONDS = 180
 """How long any one process may take before it counts as hanging."""
 
 

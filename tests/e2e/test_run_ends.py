@@ -11,6 +11,7 @@ import pytest
 
 from agentrace.events import RUN_STEP, ExecutionAborted
 from agentrace.query import RunRecord
+from agentrace.testing import Reply, StubProvider
 from tests.e2e.place import AGENTRACE, PYTHON, Done, Place, ended, names_of, status, steps_of, told
 
 WORKING = """
@@ -225,3 +226,42 @@ def test_a_program_that_becomes_another_is_recorded_as_both(place: Place) -> Non
 
     assert (done.code, done.out, done.err) == (0, "again\n", "")
     assert [(status(one), told(one)[0].output) for one in place.runs()] == [("completed", []), ("completed", ["again"])]
+
+
+STREAMING = """
+    import sys
+    import openai
+
+    client = openai.OpenAI(base_url=sys.argv[1], api_key="sk-test", max_retries=0)
+    print(client.chat.completions.create(model="gpt-5-mini", messages=[{"role": "user", "content": "?"}]).choices[0].message.content, flush=True)
+    for chunk in client.chat.completions.create(model="gpt-5-mini", messages=[{"role": "user", "content": "?"}], stream=True):
+        if chunk.choices and chunk.choices[0].delta.content:
+            print(chunk.choices[0].delta.content, flush=True)
+"""
+
+
+def test_of_a_stream_that_stalls_all_that_came_survives_a_kill(place: Place) -> None:
+    place.write("stream.py", STREAMING)
+    provider = StubProvider()
+    provider.answer(Reply(text="whole"))
+    provider.answer(Reply(text="onetwothree", pieces=("one", "two", "three"), chunk_delay=0.3))
+
+    with provider.serve() as url, place.started(AGENTRACE, "run", PYTHON, "stream.py", f"{url}/v1") as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == [b"whole\n", b"one\n", b"two\n"]
+        while b"two" not in arrived(place.the_run()):
+            assert process.poll() is None
+        process.kill()
+        ended(process)
+
+    record = place.the_run()
+    whole, stalled = steps_of(record)
+    assert (whole.status, stalled.status) == ("ok", "running")
+    assert b"whole" in arrived(record, whole.id)
+    assert b"two" in arrived(record, stalled.id)
+    assert record.holes == []
+
+
+def arrived(record: RunRecord, step_id: int = 2) -> bytes:
+    """The body of a step's answer, as far as it is in the record."""
+    return b"".join(b"".join(exchange.body) for exchange in record.exchanges(step_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import resource
 from pathlib import Path
 
 import pytest
@@ -138,10 +138,10 @@ def test_ten_thousand_steps(place: Place) -> None:
     outputs = [step.output for step in told(record, kinds=["tool"])]
     assert outputs == [n + m for n in range(100) for m in range(99)]
     assert (len(names_of(record)), status(record)) == (10_000, "completed")
-    began = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     shown = place.do(AGENTRACE, "show", "@last")
     assert shown.out.count("tool add") == 9900
-    assert time.monotonic() - began < 20
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 20  # of its own, however busy the machine
 
 
 def test_pytest_is_a_program_too(place: Place) -> None:

@@ -239,7 +239,7 @@ def same(one: Any, other: Any) -> bool:
             and type(zone) is type(other.tzinfo)
         )
     if isinstance(one, (set, frozenset)):
-        return all(same(*pair) for pair in zip(list(one), _in_order_of(one, other), strict=True))
+        return _same_elements(one, other)
     if isinstance(one, dict):
         return same(list(one.items()), list(other.items()))
     if isinstance(one, (list, tuple)):
@@ -251,14 +251,15 @@ def same(one: Any, other: Any) -> bool:
     return same(_content(one), _content(other)) if hasattr(type(one), "__module__") and _content(one) else one == other
 
 
-def _in_order_of(one: Any, other: Any) -> list[Any]:
-    """The elements of ``other``, each where ``one`` has its equal; NaNs are equal to none and keep their order."""
+def _same_elements(one: Any, other: Any) -> bool:
+    """Whether each element has its equal in the other set. Lookup by hash is no help: a NaN is equal to none."""
     rest = list(other)
-    ordered: list[Any] = []
     for item in one:
-        found = next((index for index, candidate in enumerate(rest) if same(item, candidate)), 0)
-        ordered.append(rest.pop(found) if rest else None)
-    return [*ordered, *rest]
+        found = next((index for index, candidate in enumerate(rest) if same(item, candidate)), None)
+        if found is None:
+            return False
+        del rest[found]
+    return not rest
 
 
 def _content(value: Any) -> dict[str, Any]:

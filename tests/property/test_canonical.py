@@ -125,6 +125,22 @@ def test_a_subclass_of_a_builtin_comes_back_as_the_builtin_and_says_so(value: An
     assert same(reader.python(data), plain)
 
 
+class Undecided:
+    """Has no truth value, as arrays and ``NotImplemented`` have none."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("neither true nor false")
+
+
+@pytest.mark.parametrize("key", ["password", "token", "plain", "", "\ud800"])
+def test_nobody_asks_a_value_whether_it_is_true(key: str) -> None:
+    encoder = Encoder(redactor("default"), Payloads())
+
+    _, fidelity = encoder.encode({key: Undecided(), "0" * 600: Undecided()})
+
+    assert fidelity == "opaque"
+
+
 def test_an_int_of_any_size_comes_back_whatever_the_interpreter_lets_one_print() -> None:
     encoder, reader = codec()
     huge = 10**6_000 + 7

@@ -41,6 +41,10 @@ class Marked:
         """What stands for a field of this name."""
         return "⟨r⟩" if name == "password" else None
 
+    def perhaps(self, name: str, /) -> bool:
+        """Whether it depends on the value."""
+        return False
+
 
 class _Text(Struct, frozen=True):
     text: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -128,7 +129,15 @@ def in_pieces(by: Redactor, data: bytes, cuts: list[int]) -> list[bytes]:
     return [*pieces, stream.end()]
 
 
+KEY_AND_TOKEN = (
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F\n\n"
+    f"{mixed(64)}\n{mixed(64)}\ngsk_{mixed(30)}"
+)
+"""What the end of the text leaves open begins in the last line of the key, which begins after a newline."""
+
+
 @given(scraps, st.lists(st.integers(0, 5000), max_size=12), profiles)
+@example(KEY_AND_TOKEN, [], "default")
 @settings(max_examples=250, deadline=None)
 def test_pieces_give_what_the_whole_gives(text: str, cuts: list[int], profile: str) -> None:
     data = text.encode()
@@ -219,6 +228,30 @@ def test_events_that_repeat_each_other_give_what_the_whole_gives(event: str, tex
     stream = by.stream()
 
     assert b"".join([*(stream.feed(piece) for piece in pieces), stream.end()]) == cleaned_bytes(by, b"".join(pieces))
+
+
+shapes = st.sampled_from(
+    [
+        '{"id":%s,"n":%d,"choices":[{"delta":{"content":%s}}],"padding":%s}\n',
+        'data: {"name":%s,"value":%d,"token":%s,"password":%s}\n\n',
+        '{"user":{"name":%s},"pwd":%d,"notes":[%s,%s]}',
+        "api_key=%s %d --token %s:%s\n",
+        '{"a":%s,"created":%d,"b":%s,"c":%s}',
+    ]
+)
+numbers = st.one_of(st.integers(-9, 99_999), st.sampled_from([4111111111111111, 1790000000, 12345678]))
+rows = st.lists(st.tuples(words, numbers, words, words), min_size=3, max_size=9)
+
+
+@given(shapes, rows, profiles)
+@settings(max_examples=200, deadline=None)
+def test_a_body_of_a_known_shape_is_judged_like_any_other(shape: str, filled: list[Any], profile: str) -> None:
+    by = PROFILES[profile]
+    texts = [shape % tuple(part if isinstance(part, int) else json.dumps(part) for part in row) for row in filled]
+    quiet = shape % ('"a"', 1, '"b"', '"c"'), shape % ('"d"', 2, '"e"', '"f"')
+
+    for text in (*quiet, *texts):
+        assert cleaned_bytes(by, text.encode()).decode() == cleaned(by, text)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=6), profiles)

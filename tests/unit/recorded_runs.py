@@ -35,6 +35,14 @@ class Redaction:
         """No field is secret by its name."""
         return None
 
+    def perhaps(self, _: str, /) -> bool:
+        """Nor may one be."""
+        return False
+
+    def member(self, _: str, text: str, /) -> msgspec.Struct | None:
+        """So its name makes no difference."""
+        return self.text(text)
+
 
 class _Text(msgspec.Struct, frozen=True):
     text: str

@@ -118,21 +118,23 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_the_page_is_filled_from_a_full_run_only(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
+    page, readme = tmp_path / "page.md", tmp_path / "readme.md"
     page.write_text("Above\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nbelow\n")
+    readme.write_text(page.read_text())
     both: Mapping[str, Benchmark] = {"a": good, "b": good}
 
     with pytest.raises(SystemExit, match="full run"):
-        main(["--write-docs", "--only", "a"], benchmarks=both, kept=tmp_path / "kept.json", page=page)
+        main(["--write-docs", "--only", "a"], benchmarks=both, kept=tmp_path / "kept.json", page=page, readme=readme)
     with pytest.raises(SystemExit, match="full run"):
-        main(["--write-docs", "--quick"], benchmarks=both, kept=tmp_path / "kept.json", page=page)
-    main(["--write-docs"], benchmarks=both, kept=tmp_path / "kept.json", page=page)
+        main(["--write-docs", "--quick"], benchmarks=both, kept=tmp_path / "kept.json", page=page, readme=readme)
+    main(["--write-docs"], benchmarks=both, kept=tmp_path / "kept.json", page=page, readme=readme)
 
     filled = page.read_text()
     assert filled.count("| p | < 2 ms | 1 ms | 1 to 1 | met | h |") == 2
     assert filled.startswith("Above\n<!-- figures: begin -->\n")
     assert filled.endswith("<!-- figures: end -->\nbelow\n")
-    assert "old" not in filled
+    assert "old" not in filled + readme.read_text()
+    assert readme.read_text().count("| p | < 2 ms | 1 ms | met |") == 2
 
 
 def test_a_page_without_marks_is_not_written(tmp_path: Path) -> None:

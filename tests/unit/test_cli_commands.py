@@ -52,7 +52,10 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "says"),
     [
         (["lss"], "No such command 'lss'. Did you mean 'ls'?"),
-        (["frobnicate"], "No such command 'frobnicate'. The commands are run, replay, ls, show, verify, doctor, path."),
+        (
+            ["frobnicate"],
+            "No such command 'frobnicate'. The commands are run, replay, ls, show, export, import, verify, doctor, path.",
+        ),
         (["ls", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
         (["ls", "-n", "0"], "0 is not in the range x>=1."),
         (["verify", "@last", "--all"], "Name runs, or say --all, but not both."),

@@ -81,8 +81,9 @@ def hostile_store(root: Path) -> None:
     ],
 )
 def test_nothing_that_a_record_holds_reaches_the_terminal_unescaped(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # how much of a name has room depends on how long the run took
     hostile_store(tmp_path)
 
     execute([*arguments, "--home", str(tmp_path)])

@@ -243,13 +243,13 @@ def test_a_finished_run_is_over_although_its_process_lives(tmp_path: Path) -> No
 
 
 def test_the_end_with_10000_unsealed_events_is_quick(tmp_path: Path) -> None:
+    began = time.process_time()
     made = written(tmp_path, (event(seq, TEXT[:600]) for seq in range(1, 10_001)))
-
-    start = time.process_time()
+    writing = time.process_time() - began
     made.close()
-    seconds = time.process_time() - start
+    closing = time.process_time() - began - writing
 
-    assert seconds < 0.5
+    assert closing < 15 * writing  # on a machine that writes them in 30 ms, half a second
     assert len(read(tmp_path)[1]) == 10_000
 
 

@@ -21,9 +21,11 @@ from tests.unit.journal_samples import (
     OTHER,
     RUN,
     chain_of,
+    died,
     digest,
     event,
     journal,
+    lost,
     read,
     seq_of,
     written,
@@ -55,6 +57,16 @@ def test_the_lane_of_a_living_process_is_not_touched(tmp_path: Path) -> None:
 
     assert (recovered, sorted(path.name for path in tmp_path.rglob("*"))) == ([], before)
     made.close()
+
+
+def test_what_a_dead_process_never_wrote_is_told_as_lost_in_its_place(tmp_path: Path) -> None:
+    died(written(tmp_path, [event(seq) for seq in (1, 2, 4, 9)]))
+
+    (recovered,) = recover(tmp_path, tombstone=events.tombstone)
+
+    record, found = read(tmp_path)
+    assert [lost(body) or seq_of(body) for body in found] == [1, 2, (3, 3, "crash"), 4, (5, 8, "crash"), 9]
+    assert (recovered.lost, record.holes, verify(tmp_path, RUN)) == (5, [], [])
 
 
 def test_a_store_that_is_not_there_has_nothing_to_recover(tmp_path: Path) -> None:

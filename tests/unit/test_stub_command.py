@@ -128,7 +128,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, number: sig
         url = process.stdout.readline().strip()
         content = posted(url, "/chat/completions", {"model": MODEL, "messages": HELLO}).json()
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=60)
 
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert content["choices"][0]["message"]["content"] == "From a file"
@@ -143,7 +143,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     with StubProvider().serve() as url:
         port = url.rpartition(":")[2]
         said = [
-            subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=10, check=False)
+            subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
             for arguments in (["--script", str(script)], ["--port", port])
         ]
 

@@ -100,7 +100,7 @@ def test_what_is_not_used_remains(stub: StubProvider, url: str) -> None:
         (lambda stub: stub.reply("x", on="chats"), 'there is no endpoint "chats"'),
         (
             lambda stub: stub.when("x").reply("x", on="chats"),
-            "use one of: chat, embeddings, models, responses",
+            "use one of: chat, count_tokens, embeddings, messages, models, responses",
         ),
     ],
 )

@@ -6,7 +6,7 @@ the running program filled, and instances are put together without their ``__ini
 
 from __future__ import annotations
 
-import base64
+import binascii
 import collections
 import datetime
 import decimal
@@ -234,7 +234,9 @@ def _malformed(error: Exception) -> CorruptRecord:
 
 
 def _json_bytes(data: bytes) -> Any:
-    return {"$bytes": data.decode()} if data.isascii() else {"$base64": base64.b64encode(data).decode()}
+    if data.isascii():
+        return {"$bytes": data.decode()}
+    return {"$base64": binascii.b2a_base64(data, newline=False).decode()}
 
 
 def _zone(zone: Any) -> datetime.tzinfo | None:

@@ -164,12 +164,13 @@ class Encoder:
             return self._shapes.setdefault(cls, shape_of(cls))
 
     def _key(self, key: str) -> str | bool | None:
-        """``False``: a harmless key; text: what stands for its value; ``None``: a key that must be told otherwise."""
-        secret = self._redaction.field(key)
+        """``False``: a harmless key; text: what stands for its value; ``True``: a key whose value may be a secret;
+        ``None``: a key that must be told otherwise."""
+        secret = self._redaction.field(key) or self._redaction.perhaps(key)
         plain = len(key) < INLINE_LEAF and _is_text(key) and self._redaction.text(key) is None
         if len(self._keys) >= _REMEMBERED_TEXTS:
             self._keys.clear()
-        return self._keys.setdefault(key, None if not plain else secret if secret is not None else False)
+        return self._keys.setdefault(key, secret if plain else None)
 
     def _hidden(self, key: str, item: str | bytes | bytearray) -> Ext | None:
         """What stands for the text of a field of this name; ``None`` if the name makes no difference."""
@@ -267,7 +268,7 @@ class _Walk:
                     known = encoder._key(key)
                 if known is None:
                     return self._pairs(value, depth)
-                if known and item and issubclass(cls, _TEXTS):
+                if known and issubclass(cls, _TEXTS) and item:
                     hidden = encoder._hidden(key, item)
                     content[key] = self.tree(item, depth) if hidden is None else hidden
                     continue
@@ -285,7 +286,7 @@ class _Walk:
         encoder = self._encoder
         pairs: list[Any] = []
         for key, item in value.items():
-            named = type(key) is str and item and issubclass(type(item), _TEXTS)
+            named = type(key) is str and issubclass(type(item), _TEXTS) and item
             hidden = encoder._hidden(key, item) if named else None
             pairs.append((self.tree(key, depth), self.tree(item, depth) if hidden is None else hidden))
         return Ext(tags.PAIRS, _encode(pairs))

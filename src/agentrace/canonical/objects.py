@@ -5,7 +5,6 @@ Fields are read from where the library keeps them, and put back the same way, wi
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import types
 from collections.abc import Callable
@@ -14,8 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How one class is taken apart and put together again."""
 
     kind: str
@@ -82,6 +80,8 @@ def _pydantic_extra(value: Any) -> Any:
 
 
 def _dataclass_fields(value: Any) -> dict[str, Any]:
+    import dataclasses  # takes milliseconds, and is there where an instance of one is
+
     return _slots_and_dict(tuple(field.name for field in dataclasses.fields(type(value))), value)
 
 

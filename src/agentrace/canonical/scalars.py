@@ -68,7 +68,25 @@ def _moment(code: int) -> Callable[[Walk, Any], Ext]:
 
 
 def _path(walk: Walk, value: pathlib.PurePath) -> Ext:
-    return Ext(tags.PATH, _encode((type(value).__name__, walk.tree(str(value), 0))))
+    return _as_path(walk, value, str(value))
+
+
+def _windows_path(walk: Walk, value: pathlib.PureWindowsPath) -> Ext:
+    """As :func:`_path`, but of ``./c:x`` and ``//server/`` Python 3.11 gives a text in which it reads another path."""
+    cls, text = type(value), str(value)
+    for told in (text, f".\\{text}", text[:-1]):
+        if _parsed(cls(told)) == _parsed(value):
+            return _as_path(walk, value, told)
+    walk.structural()
+    return _as_path(walk, value, text)
+
+
+def _parsed(path: pathlib.PureWindowsPath) -> tuple[str, str, tuple[str, ...]]:
+    return path.drive, path.root, path.parts  # exactly: paths are equal in either case of their letters
+
+
+def _as_path(walk: Walk, value: pathlib.PurePath, text: str) -> Ext:
+    return Ext(tags.PATH, _encode((type(value).__name__, walk.tree(text, 0))))
 
 
 SCALARS: Final[dict[type, Callable[[Walk, Any], Any]]] = {
@@ -80,8 +98,8 @@ SCALARS: Final[dict[type, Callable[[Walk, Any], Any]]] = {
     uuid.UUID: lambda _, v: Ext(tags.UUID, v.bytes),
     pathlib.PosixPath: _path,
     pathlib.PurePosixPath: _path,
-    pathlib.WindowsPath: _path,
-    pathlib.PureWindowsPath: _path,
+    pathlib.WindowsPath: _windows_path,
+    pathlib.PureWindowsPath: _windows_path,
     complex: lambda _, v: Ext(tags.COMPLEX, _encode((v.real, v.imag))),
     range: lambda _, v: Ext(tags.RANGE, _encode([whole_number(part) for part in (v.start, v.stop, v.step)])),
     type(Ellipsis): lambda _, v: Ext(tags.SINGLETON, b"Ellipsis"),

@@ -92,6 +92,8 @@ def complete(step: Step, output: Any, outcome: str = "ok") -> None:
     step.ended = True
     step.let_go()
     try:
+        if step.notes is not None:
+            step.notes.settle()
         if step.chunks:
             step.run.unfinished.pop(step, None)
         value, fidelity = step.run.encoder.encode(output)
@@ -107,6 +109,8 @@ def complete_by_exchange(step: Step, outcome: str = "ok") -> None:
     step.ended = True
     step.let_go()
     try:
+        if step.notes is not None:
+            step.notes.settle()
         _completed(step, events.NO_VALUE, "exchange", outcome)
     except Exception as error:
         fault(error)
@@ -120,6 +124,8 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
     step.let_go()
     try:
         run = step.run
+        if step.notes is not None:
+            step.notes.settle()
         if step.chunks:
             run.unfinished.pop(step, None)
         cancelled = _is_cancellation(error)

@@ -1,4 +1,4 @@
-"""One request and its response under a step, written as they pass: teed, never held back.
+"""One request and its response under a step, noted as they pass and written behind the program: teed, never held back.
 
 Wires (httpx, httpx2) call :func:`send` before a request goes out and the :class:`Exchange`'s methods as the response
 comes in. A body is recorded without its content coding, so that it can be redacted; ``ExchangeAnswered.encoding`` says
@@ -7,10 +7,13 @@ so. A step whose call returned before its answer had come in ends when that does
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
 from agentrace import events
+from agentrace.canonical import INLINE_VALUE
+from agentrace.capture.behind import Notes
 from agentrace.capture.call import complete_by_exchange, fail
 from agentrace.capture.failure import describe
 from agentrace.capture.guard import fault
@@ -22,9 +25,12 @@ Header = tuple[bytes, bytes]
 CLOSED: Final = "closed_by_consumer"
 """How an exchange ends whose body was not read to its end."""
 _MOST_HEADERS: Final = 4096
+_MOST_NOTED: Final = 1 << 20
+"""Bytes of a body that are noted at most before they are written."""
 _LAST_EVENTS: Final = (b"\ndata: [DONE]", b"\ndata:[DONE]")
 """By convention the last of a stream of server-sent events: clients stop reading there, and nothing is left unread."""
-_LONGEST_LAST: Final = max(map(len, _LAST_EVENTS))
+_TAIL: Final = 256
+"""Bytes at the end of a stream in which that event is looked for."""
 
 
 class Exchange:
@@ -32,9 +38,12 @@ class Exchange:
 
     __slots__ = (
         "_awaited",
+        "_came",
         "_chunks",
         "_decode",
-        "_last_event",
+        "_noted",
+        "_notes",
+        "_now",
         "_redacting",
         "_tail",
         "earlier",
@@ -46,42 +55,38 @@ class Exchange:
 
     def __init__(self, step: Step, number: int) -> None:
         before: Exchange | None = step.last_exchange
+        run = step.run
         self.step = step
         self.number = number
         self.size = 0
-        self.ended = False
+        self.ended = ""
+        """How it ended: ``exhausted``, ``closed_by_consumer`` or ``error``; empty until it did."""
         self.earlier = None if before is None or before.ended else before
         """The step's exchange that began before this one, if it was still coming in then."""
         self._awaited = False
         """Whether the step's call has returned, so that its end waits for this one's."""
+        if step.notes is None:
+            step.notes = Notes(run.behind)
+        self._notes: Notes = step.notes
+        self._now = run.clock.monotonic_ns
+        self._came: deque[tuple[int, bytes]] = deque()
+        """Pieces of the body that are not written yet, each with the time when it came."""
+        self._noted = 0
+        """Bytes in ``_came``, about; 0: nothing will write what comes next unless it is told."""
         self._chunks = 0
         self._decode: Decode | None = None
-        self._last_event = False
         self._tail: bytes | None = None
-        self._redacting = step.run.redactor.stream()
+        self._redacting = run.redactor.stream()
+
+    # -- what the wire tells -------------------------------------------------------------------------------------
 
     def answered(self, status: int, headers: Iterable[Header], http_version: str = "", reason: str = "") -> None:
         """The head of the response came."""
         step = self.step
         try:
-            pairs = list(headers)
-            encoding = _value(pairs, b"content-encoding")
-            self._decode = decoder(encoding)
-            if self._decode is None and encoding not in ("", "identity"):
-                step.run.health.add("privacy_risk")
-            if _value(pairs, b"content-type").startswith("text/event-stream"):
-                self._tail = b"\n"
             step.run.unfinished[self] = self.left
-            step.run.emit(
-                events.ExchangeAnswered,
-                step.id,
-                self.number,
-                status,
-                _told_headers(step, pairs),
-                http_version,
-                reason,
-                step.elapsed_ns(),
-                "" if self._decode is None else encoding,
+            self._notes.put(
+                self._write_head, step.run.clock.wall_ns(), step.elapsed_ns(), status, headers, http_version, reason
             )
         except Exception as error:
             fault(error)
@@ -91,20 +96,19 @@ class Exchange:
         if self.ended or self.step.run.closed:
             return
         try:
-            self.size += len(chunk)
-            plain = chunk if self._decode is None else self._decoded(self._decode, chunk)
-            tail = self._tail
-            if tail is not None:
-                joined = tail + plain
-                self._tail = joined[-_LONGEST_LAST:]
-                self._last_event = self._last_event or any(last in joined for last in _LAST_EVENTS)
-            self._write(self._redacting.feed(plain))
+            self._came.append((self._now(), chunk))
+            before = self._noted
+            self._noted = before + len(chunk) + 1
+            if not before:
+                self._notes.put(self._write_body)
+            elif before > _MOST_NOTED:
+                self._notes.settle()
         except Exception as error:
             fault(error)
 
     def already_read(self, body: bytes) -> None:
         """The whole body without its coding, of a response that was read before it was handed over."""
-        self._decode = None
+        self._notes.put(self._take_as_it_is)
         self.data(body)
         self.end("exhausted")
 
@@ -112,26 +116,96 @@ class Exchange:
         """The program will not read any more."""
         self.end(CLOSED)
 
+    def lost(self) -> None:
+        """The same, found out by the garbage collector, in whatever thread: nothing is waited for."""
+        if self._ending(CLOSED, None) and self._awaited:
+            self._notes.put(self._end_step, None)
+
     def end(self, outcome: str, error: BaseException | None = None) -> None:
         """Nothing more will come."""
+        if self._ending(outcome, error) and self._awaited:
+            self._notes.settle()
+            self._end_step(error)
+
+    def _ending(self, outcome: str, error: BaseException | None) -> bool:
         step = self.step
         if self.ended or step.run.closed:
-            return
-        self.ended = True
-        if self._last_event and error is None:
-            outcome = "exhausted"
+            return False
+        self.ended = outcome
         try:
-            step.run.unfinished.pop(self, None)
-            self._write(self._redacting.end())
             failure = None if error is None else describe(error, step.run.encoder.encode, step.run.clean)
-            step.run.emit(events.ExchangeEnded, step.id, self.number, outcome, failure, step.elapsed_ns(), self.size)
+            self._notes.put(self._write_end, step.run.clock.wall_ns(), step.elapsed_ns(), failure)
         except Exception as own:
             fault(own)
-        if self._awaited:
-            if error is not None:
-                fail(step, error)
-            elif not _coming_in(step):
-                complete_by_exchange(step, outcome)
+        return True
+
+    def _end_step(self, error: BaseException | None) -> None:
+        if error is not None:
+            fail(self.step, error)
+        elif not _coming_in(self.step):
+            complete_by_exchange(self.step, self.ended)
+
+    # -- what is written of it, in this order, by one thread at a time -------------------------------------------
+
+    def start(self, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None) -> None:
+        """The request is about to go out; ``body`` is ``None`` when it is a stream."""
+        ts = self.step.run.clock.wall_ns()
+        self._notes.put(self._write_start, ts, wire, method, url, headers, body)
+
+    def _write_start(
+        self, ts: int, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None
+    ) -> None:
+        run = self.step.run
+        value = events.NO_VALUE if body is None else run.encoder.body(body)
+        clean = run.redactor.url(url)
+        told = _told_headers(self.step, headers)
+        run.tell(events.EXCHANGE_STARTED, self.step.id, ts, self.number, wire, method, clean, told, value)
+
+    def _write_head(
+        self, ts: int, at_ns: int, status: int, headers: Iterable[Header], http_version: str, reason: str
+    ) -> None:
+        run, pairs = self.step.run, list(headers)
+        encoding = _value(pairs, b"content-encoding")
+        self._decode = decoder(encoding)
+        if self._decode is None and encoding not in ("", "identity"):
+            run.health.add("privacy_risk")
+        if _value(pairs, b"content-type").startswith("text/event-stream"):
+            self._tail = b"\n"
+        coded = "" if self._decode is None else encoding
+        told = _told_headers(self.step, pairs)
+        run.tell(
+            events.EXCHANGE_ANSWERED, self.step.id, ts, self.number, status, told, http_version, reason, at_ns, coded
+        )
+
+    def _take_as_it_is(self) -> None:
+        self._decode = None
+
+    def _write_body(self) -> None:
+        self._noted = 0  # first: what comes from now on tells again
+        came, began, feed = self._came, self.step.started_ns, self._redacting.feed
+        whole: list[bytes] = []
+        chunks: list[events.ChunkFields] = []
+        while came:
+            at_ns, chunk = came.popleft()
+            self.size += len(chunk)
+            plain = chunk if self._decode is None else self._decoded(self._decode, chunk)
+            whole.append(plain)
+            clean = feed(plain, not came and bool(self.ended))
+            if clean:
+                chunks.append((at_ns - began, "bytes", clean if len(clean) < INLINE_VALUE else self._stored(clean)))
+        if self._tail is not None:
+            self._tail = b"".join((self._tail, *whole))[-_TAIL:]
+        self._tell(chunks)
+
+    def _write_end(self, ts: int, at_ns: int, failure: events.Failure | None) -> None:
+        step = self.step
+        step.run.unfinished.pop(self, None)
+        rest = self._redacting.end()
+        if rest:
+            self._tell([(at_ns, "bytes", self._stored(rest))])
+        if failure is None and self._tail is not None and any(last in self._tail for last in _LAST_EVENTS):
+            self.ended = "exhausted"
+        step.run.tell(events.EXCHANGE_ENDED, step.id, ts, self.number, self.ended, failure, at_ns, self.size)
 
     def _decoded(self, decode: Decode, chunk: bytes) -> bytes:
         """``chunk`` without its coding; as it came, and so the rest, if it is not so coded."""
@@ -142,38 +216,27 @@ class Exchange:
             self.step.run.health.add("privacy_risk")
             return chunk
 
-    def _write(self, data: bytes) -> None:
-        if not data:
-            return
-        step = self.step
-        at_ns = step.elapsed_ns()
-        if not step.first_chunk_ns:
-            step.first_chunk_ns = at_ns
-        value = step.run.encoder.clean_bytes(data)
-        step.run.emit(events.StreamChunks, step.id, self.number, self._chunks, [events.Chunk(at_ns, "bytes", value)])
-        self._chunks += 1
-        step.chunks += 1
+    def _stored(self, clean: bytes) -> events.Value:
+        return self.step.run.encoder.clean_bytes(clean)
+
+    def _tell(self, chunks: list[events.ChunkFields]) -> None:
+        if chunks:
+            step = self.step
+            step.first_chunk_ns = step.first_chunk_ns or chunks[0][0]
+            ts = step.run.clock.wall_ns()
+            step.run.tell(events.STREAM_CHUNKS, step.id, ts, self.number, self._chunks, chunks)
+            self._chunks += len(chunks)
+            step.chunks += len(chunks)
 
 
 def send(
     step: Step, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None
 ) -> Exchange | None:
-    """Write ``ExchangeStarted``; ``body`` is ``None`` when it is a stream."""
+    """The exchange of a request that is about to go out; ``body`` is ``None`` when it is a stream."""
     try:
-        run = step.run
         step.exchanges += 1
         exchange = step.last_exchange = Exchange(step, step.exchanges)
-        value = events.NO_VALUE if body is None else run.encoder.body(body)
-        run.emit(
-            events.ExchangeStarted,
-            step.id,
-            exchange.number,
-            wire,
-            method,
-            run.redactor.url(url),
-            _told_headers(step, headers),
-            value,
-        )
+        exchange.start(wire, method, url, headers, body)
         return exchange
     except Exception as error:
         fault(error)
@@ -201,7 +264,7 @@ def _coming_in(step: Step) -> list[Exchange]:
 
 def _value(headers: list[Header], name: bytes) -> str:
     for key, value in headers:
-        if key.lower() == name:
+        if len(key) == len(name) and key.lower() == name:
             return value.decode("latin-1").strip().lower()
     return ""
 

@@ -15,10 +15,11 @@ from msgspec import Raw
 
 from agentrace import events
 from agentrace.canonical import Encoder
+from agentrace.capture.behind import Behind
 from agentrace.capture.failure import describe
 from agentrace.capture.guard import RunOver, faults
 from agentrace.capture.scope import Flow, ProcessScope
-from agentrace.capture.texts import encoded
+from agentrace.capture.texts import as_sayable, encoded
 from agentrace.ids import Clock, SystemClock
 from agentrace.redact import Redactor
 
@@ -86,11 +87,14 @@ class RunRecording:
         open_recorder: Callable[[bytes], Recorder],
         describe: Callable[[RunRecording], events.WorkflowStarted],
         tape: Tape | None = None,
+        behind: Behind | None = None,
     ) -> None:
         self.process = process
         self.clock = clock
         self.redactor = redactor
         self.tape = tape
+        self.behind = behind
+        """The thread that writes what wires carry; ``None``: it is written at once."""
         self.id = clock.run_id()
         self.root = Flow(self, events.RUN_STEP, "")
         self.next_seq: Callable[[], int] = itertools.count(1).__next__
@@ -139,6 +143,22 @@ class RunRecording:
         seq = self.next_seq()
         try:
             data = encoded(kind(seq, step_id, self.clock.wall_ns(), *fields))
+        except BaseException:
+            self.give_up(seq)
+            raise
+        self.write(data)
+
+    def tell(self, tag: Any, step_id: int, ts: int, *fields: Any) -> None:
+        """The same for an event given by its tag and fields, of a run that is open, at the time when it happened."""
+        if self.closed:
+            return
+        seq = self.next_seq()
+        told = (tag, seq, step_id, ts, *fields)
+        try:
+            try:
+                data = events.encode_fields(told)
+            except UnicodeEncodeError:
+                data = events.encode_fields(as_sayable(told))
         except BaseException:
             self.give_up(seq)
             raise

@@ -44,6 +44,8 @@ class Step:
     ended = False
     closing = False
     """Whether the consumer of a generator has closed it."""
+    notes: Any = None
+    """What of its exchanges is not written yet."""
     last_exchange: Any = None
     """The exchange that began last."""
     answer: Any = None

@@ -24,16 +24,17 @@ def encoded(event: msgspec.Struct) -> bytes:
     try:
         return events.encode(event)
     except UnicodeEncodeError:
-        return events.encode(_sayable(event))
+        return events.encode(as_sayable(event))
 
 
-def _sayable(part: Any) -> Any:
+def as_sayable(part: Any) -> Any:
+    """An event, or a part of one, with every text in it made sayable."""
     if isinstance(part, str):
         return sayable(part)
     if isinstance(part, (list, tuple)):
-        return type(part)(map(_sayable, part))
+        return type(part)(map(as_sayable, part))
     if isinstance(part, dict):
-        return {_sayable(key): _sayable(value) for key, value in part.items()}
+        return {as_sayable(key): as_sayable(value) for key, value in part.items()}
     if isinstance(part, msgspec.Struct):
-        return type(part)(*(_sayable(getattr(part, name)) for name in part.__struct_fields__))
+        return type(part)(*(as_sayable(getattr(part, name)) for name in part.__struct_fields__))
     return part

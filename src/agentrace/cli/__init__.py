@@ -23,11 +23,15 @@ COMMANDS: Final = {
     "replay": "Run a recorded program again, answered from its record.",
     "ls": "List the recorded runs.",
     "show": "Show a run as a tree, or one of its steps.",
+    "export": "Write runs into one file.",
+    "import": "Take the runs of a file into the store.",
     "verify": "Check that records are whole and unchanged.",
     "doctor": "Tell whether recording works here, and with what settings.",
     "path": "Print the store directory.",
 }
 """Every command with what it does, in the order of the help. Its module has its name and defines ``command``."""
+_MODULES: Final = {"import": "import_"}
+"""Modules whose command's name is a word of Python."""
 
 INTERRUPTED: Final = 130
 
@@ -43,7 +47,7 @@ class Commands(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(f"agentrace.cli.{cmd_name}").command
+        found: click.Command = importlib.import_module(f"agentrace.cli.{_MODULES.get(cmd_name, cmd_name)}").command
         found.name = cmd_name
         return found
 
@@ -77,6 +81,7 @@ def agentrace() -> None:
       agentrace replay @last -- python agent.py
 
     A RUN is @last, @last~2, the beginning of an id, or a name (the newest run of that name); RUN:7 is its step 7.
+    A trace file stands for the run in it: shop.agentrace, shop.agentrace:7; of several, shop.agentrace@RUN.
     """
 
 

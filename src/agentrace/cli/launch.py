@@ -1,18 +1,18 @@
-"""The environment and command line with which ``run`` and ``replay`` start a program."""
+"""The environment and command line with which ``run`` and ``replay`` start a program.
+
+The program waits for all that is loaded here, so it is little: no pathlib, no shutil, no random.
+"""
 
 from __future__ import annotations
 
 import os
-import random
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from agentrace.errors import ConfigError
 
-BOOT: Final = str(Path(__file__).resolve().parent.parent / "boot")
+BOOT: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "boot")
 _ISOLATING: Final = {"E": "PYTHONPATH is ignored", "I": "the interpreter is isolated", "S": "site is not imported"}
 _WITH_VALUE: Final = frozenset({"W", "X"})
 
@@ -32,7 +32,11 @@ def _starts_by_itself(name: str) -> bool:
     """Whether a shell would start the file: by its path if it is executable, else from PATH."""
     if os.sep in name:
         return os.access(name, os.X_OK)
-    return not os.path.exists(name) and shutil.which(name) is not None
+    if os.path.exists(name):
+        return False
+    import shutil
+
+    return shutil.which(name) is not None
 
 
 def environment(environ: Mapping[str, str], settings: Mapping[str, str], hash_seed: str = "") -> dict[str, str]:
@@ -44,13 +48,13 @@ def environment(environ: Mapping[str, str], settings: Mapping[str, str], hash_se
     if hash_seed:
         env["PYTHONHASHSEED"] = hash_seed
     elif not environ.get("PYTHONHASHSEED", "").isdigit():
-        env["PYTHONHASHSEED"] = str(random.SystemRandom().randrange(1, 2**32))
+        env["PYTHONHASHSEED"] = str(1 + int.from_bytes(os.urandom(8), "big") % (2**32 - 1))
     return env
 
 
 def not_recorded_because(command: Sequence[str]) -> str:
     """Why the interpreter flags of ``command`` keep it from being recorded; empty if they do not."""
-    if not Path(command[0]).name.startswith("python"):
+    if not os.path.basename(command[0]).startswith("python"):
         return ""
     return next((f"-{letter}: {_ISOLATING[letter]}" for letter in _flags(command[1:]) if letter in _ISOLATING), "")
 

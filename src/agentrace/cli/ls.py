@@ -11,7 +11,7 @@ import click
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.drawing import tokens_text
 from agentrace.cli.escaping import cells, json_text, plain
-from agentrace.cli.opening import home_option
+from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import age, counted, duration, size
@@ -30,12 +30,13 @@ _STATUS_COLOURS = {
 
 
 @click.command()
+@click.argument("file", required=False)
 @click.option("-n", "--number", type=click.IntRange(1), default=20, show_default=True, help="How many runs.")
 @click.option("-a", "--all", "everything", is_flag=True, help="List the runs of child processes by themselves, too.")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run, one on each line.")
-def command(number: int, everything: bool, home: Path | None, as_json: bool) -> None:
-    """List the recorded runs, the newest first.
+def command(file: str | None, number: int, everything: bool, home: Path | None, as_json: bool) -> None:
+    """List the recorded runs, the newest first; with FILE, those in a trace file.
 
     Runs of processes that a run started are counted with it. A run is interrupted when its process died without
     an end; what it did up to there is in its record. `agentrace show` tells why a run is not replayable.
@@ -43,9 +44,10 @@ def command(number: int, everything: bool, home: Path | None, as_json: bool) -> 
     \b
     Example:
       agentrace ls
+      agentrace ls shop.agentrace
       agentrace ls -n 100 --json | jq -r 'select(.status == "failed") | .id'
     """
-    runs = open_runs(home)
+    runs = open_runs(home) if file is None else file_runs(file)
     listed = islice(runs.all() if everything else runs.listed(), number)
     if as_json:
         write(json_text(summary_json(entry.summary, entry.processes)) for entry in listed)

@@ -12,6 +12,7 @@ import click
 
 from agentrace import config
 from agentrace.cli.launch import command_line, environment, not_recorded_because
+from agentrace.cli.opening import named
 from agentrace.errors import ReplayError
 from agentrace.fold import boundaries
 from agentrace.ids import format_run_id
@@ -37,15 +38,17 @@ def command(
 
     A call that is not the recorded one stops the replay, with what was expected and what was observed; the exit code
     is 3 then. Without COMMAND the recorded command line is used. The replay is a run of its own; RUN is only read.
+    It may be a trace file, of which FILE@RUN names one run of several.
 
     \b
     Example:
       agentrace replay @last -- python agent.py
       agentrace replay 01a1f903
+      agentrace replay shop.agentrace -- python agent.py
     """
     settings = config.load({} if home is None else {"home": home}, environ=os.environ, cwd=Path.cwd())
-    runs = Runs(settings.home)
-    source = runs.record(runs.find(run))
+    runs, run_id, _ = named(run, settings.home)
+    source = runs.record(run_id)
     _refuse_unrecorded(source, allow_unrecorded_tools)
     started = source.trace.run.started
     argv = command_line(command or ([] if started is None else started.argv))
@@ -53,7 +56,7 @@ def command(
     if why:
         raise ReplayError(f"the program cannot be replayed: {why}", do="start it without that option")
     variables = {
-        "AGENTRACE_REPLAY": f"{format_run_id(source.run_id)}@{settings.home}",
+        "AGENTRACE_REPLAY": f"{format_run_id(source.run_id)}@{runs.store.root.absolute()}",
         "AGENTRACE_HOME": str(settings.home),
         "AGENTRACE_TOOLS": ",".join(tools) or _patterns(source, "tool"),
         "AGENTRACE_RETRIEVERS": ",".join(retrievers) or _patterns(source, "retriever"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -20,14 +19,14 @@ from agentrace.errors import AgentraceError
     help="Record these functions as tools: NAME, or MODULE:PATTERN such as shop.tools:*. May be repeated.",
 )
 @click.option("--retrievers", multiple=True, metavar="PATTERN", help="The same for functions that fetch documents.")
-@click.option("--home", type=click.Path(path_type=Path), help="The store directory; see `agentrace path`.")
+@click.option("--home", type=click.Path(), help="The store directory; see `agentrace path`.")
 @click.option("--redact", type=click.Choice(["default", "strict", "off"]), help="Which secrets are taken out.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     name: str | None,
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
-    home: Path | None,
+    home: str | None,
     redact: str | None,
     command: tuple[str, ...],
 ) -> None:
@@ -47,7 +46,7 @@ def command(
             ("AGENTRACE_NAME", name),
             ("AGENTRACE_TOOLS", ",".join(tools)),
             ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
-            ("AGENTRACE_HOME", str(home.absolute()) if home else None),
+            ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),
         )
         if value
@@ -65,3 +64,7 @@ def command(
         raise AgentraceError(
             f"{argv[0]!r} cannot be started: {error.strerror}", do="check the file's mode and format", slug="no-command"
         ) from error
+
+
+def _absolute(path: str) -> str:
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)

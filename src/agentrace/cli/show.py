@@ -14,8 +14,7 @@ from agentrace.cli.detail import failure_lines, step_lines, usage_text
 from agentrace.cli.drawing import room_below, tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
-from agentrace.cli.opening import home_option
-from agentrace.cli.opening import runs as open_runs
+from agentrace.cli.opening import home_option, named
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, date, duration
 from agentrace.cli.values import value_lines
@@ -33,7 +32,8 @@ from agentrace.query import InferredRow, ProcessRow, Row, RunRecord, StepRow, Tr
 def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool) -> None:
     """Show a run as a tree, or one of its steps in full.
 
-    RUN is @last (the default), @last~2, the beginning of an id, or a name: the newest run of that name.
+    RUN is @last (the default), @last~2, the beginning of an id, or a name: the newest run of that name; or a trace
+    file, of which FILE@RUN names one run of several.
     Steps that ran at the same time have bars above one another; the thin part of a bar is the time before the
     first piece of a streamed answer.
 
@@ -42,10 +42,10 @@ def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool) 
       agentrace show
       agentrace show @last:7
       agentrace show checkout --io
+      agentrace show shop.agentrace:7
       agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .tokens'
     """
-    runs = open_runs(home)
-    run_id, step_id = runs.find_step(run)
+    runs, run_id, step_id = named(run, home)
     if events:
         record = runs.record(run_id)
         write(event_json_lines(record, step_id) if as_json else event_lines(record, step_id, terminal()))
@@ -167,7 +167,9 @@ def _health(tree: Tree, to: Terminal) -> Iterator[str]:
         yield from failure_lines(run.failure)
     if run.aborted is not None:
         yield to.paint(plain(f"aborted by {run.aborted.by}: {run.aborted.code} {run.aborted.reason}".rstrip()), "red")
-    if tree.status == "interrupted":
+    if tree.cut_short:
+        yield to.paint("the record is cut off; this is what can be read of it", "yellow")
+    elif tree.status == "interrupted":
         yield to.paint("the process died without an end; this is all it had done by then", "yellow")
     if run.status == "running" and tree.status == "running":
         yield to.paint("the run is still going on", "cyan")

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from agentrace.archive import split_file
 from agentrace.cli.escaping import json_text, plain
-from agentrace.cli.opening import home_option
+from agentrace.cli.opening import file_runs, home_option, named
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted
@@ -27,28 +28,39 @@ def command(ctx: click.Context, run: tuple[str, ...], everything: bool, home: Pa
     """Check that the record of each RUN is whole and unchanged; without RUN, that of the last one.
 
     Every digest is computed again, the chain over all events, and whether what events refer to is there. The
-    exit code is 1 if anything is wrong.
+    exit code is 1 if anything is wrong. A trace file stands for every run in it.
 
     \b
     Example:
       agentrace verify @last
+      agentrace verify shop.agentrace
       agentrace verify --all
     """
-    runs = open_runs(home)
-    checked = _checked(runs, run, everything)
+    if everything and run:
+        raise click.UsageError("Name runs, or say --all, but not both.")
     sound = True
-    for one in checked:
-        sound = sound and not one.problems
-        write([json_text(_json(one))] if as_json else checked_lines(one, terminal()))
+    for runs, run_ids in _meant(run, everything, home):
+        sound = sound and not runs.store.notices
+        for one in map(runs.check, run_ids):
+            sound = sound and not one.problems
+            write([json_text(_json(one))] if as_json else checked_lines(one, terminal()))
     if not sound:
         ctx.exit(1)
 
 
-def _checked(runs: Runs, names: Sequence[str], everything: bool) -> Iterator[Checked]:
-    if everything and names:
-        raise click.UsageError("Name runs, or say --all, but not both.")
-    wanted = runs.ids if everything else [runs.find(name) for name in names or ("@last",)]
-    return map(runs.check, wanted)
+def _meant(names: Sequence[str], everything: bool, home: Path | None) -> Iterator[tuple[Runs, Sequence[bytes]]]:
+    """The runs that are to be checked, and where they are."""
+    if everything:
+        runs = open_runs(home)
+        yield runs, runs.ids
+    for name in () if everything else names or ("@last",):
+        file = split_file(name)
+        if file is not None and not file.run:
+            runs = file_runs(str(file.path))
+            yield runs, runs.ids
+        else:
+            runs, run_id, _ = named(name, home)
+            yield runs, [run_id]
 
 
 def checked_lines(one: Checked, to: Terminal) -> Iterator[str]:

@@ -78,12 +78,16 @@ class Request(Struct, frozen=True):
 class Reader(Protocol):
     """Reads what a library's request funnel was called with."""
 
+    def funnel(self, owner: Any, name: str) -> str:
+        """The method of ``owner`` to intercept for the declared ``name``: in this version, who is given the request."""
+        ...
+
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
         """The request of ``funnel(client, *args, **kwargs)``."""
         ...
 
-    def no_wait(self, owner: Any) -> Mapping[str, Any]:
-        """Replacements on the client's class, by method name, so that an answered retry does not sleep."""
+    def no_wait(self, owner: Any) -> Mapping[str, Callable[[Any], Any]]:
+        """How methods of the client's class are replaced, by name, so that an answered retry does not sleep."""
         ...
 
 
@@ -101,6 +105,8 @@ class Integration(Struct, frozen=True):
     facts_version: str = "1"
     credentials: Mapping[str, str] = {}
     """Environment variables that a client insists on, with a value for replays, where nothing is sent."""
+    signed_in_by: Sequence[str] = ()
+    """Variables that name another way to sign in: where one of them is set, a made-up key would take its place."""
 
 
 class Wire(Struct, frozen=True):

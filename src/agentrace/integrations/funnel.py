@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from agentrace.capture import process
@@ -71,6 +72,12 @@ def _async_funnel(integration: Integration, original: Callable[..., Any]) -> Cal
     return request
 
 
+@lru_cache(maxsize=1024)
+def _spec(integration: str, kind: str, operation: str, json: bool) -> Spec:
+    name = f"{integration}.{operation.partition(':')[0].replace('/', '.')}"
+    return Spec(kind, name, operation, integration, json=json)
+
+
 def _begin(integration: Integration, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step | None:
     """The step of a funnel call; ``None`` if nothing is recorded or the call comes from inside another funnel call."""
     recording = process.current
@@ -82,8 +89,7 @@ def _begin(integration: Integration, args: tuple[Any, ...], kwargs: dict[str, An
         if enclosing is not None and enclosing.spec.integration == integration.name:
             return None
         told = integration.reader.request(args, kwargs)
-        name = f"{integration.name}.{told.operation.partition(':')[0].replace('/', '.')}"
-        spec = Spec(told.kind, name, told.operation, integration.name, json=told.json)
+        spec = _spec(integration.name, told.kind, told.operation, told.json)
     except Exception as error:
         fault(error)
         return None

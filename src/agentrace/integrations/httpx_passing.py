@@ -209,7 +209,7 @@ class _Tee:
             self._exchange.end(CLOSED)
 
     def __del__(self) -> None:
-        self._exchange.end(CLOSED)
+        self._exchange.lost()
 
 
 class _AsyncTee:
@@ -228,7 +228,7 @@ class _AsyncTee:
             self._exchange.end(CLOSED)
 
     def __del__(self) -> None:
-        self._exchange.end(CLOSED)
+        self._exchange.lost()
 
 
 class _AsyncChunks:

@@ -6,9 +6,9 @@ A library's declaration (see ``catalogue``) is loaded when its top-level module 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -75,7 +75,8 @@ class Instrumentation:
         needed: dict[str, str] = {}
         for name in library_names():
             found = integration(name)
-            needed.update({} if found is None else found.credentials)
+            if found is not None and not any(other in os.environ for other in found.signed_in_by):
+                needed.update(found.credentials)
         return needed
 
     def _hook(self, name: str) -> Callable[[ModuleType], None]:
@@ -105,11 +106,12 @@ class Instrumentation:
             *outer, name = path.split(".")
             for part in outer:
                 owner = getattr(owner, part)
-            replace(owner, name, funnel(found))
+            replace(owner, found.reader.funnel(owner, name), funnel(found))
             if self._answering:
-                for method, replacement in found.reader.no_wait(owner).items():
-                    replace(owner, method, partial(_instead, replacement))
+                for method, make in found.reader.no_wait(owner).items():
+                    replace(_home(owner, method), method, make)
 
 
-def _instead(replacement: Callable[..., Any], _: Callable[..., Any]) -> Callable[..., Any]:
-    return replacement
+def _home(owner: type, method: str) -> type:
+    """The class of ``owner`` or above it that defines ``method``."""
+    return next(cls for cls in owner.__mro__ if method in vars(cls))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 
-from agentrace.capture.answers import control_passed
 from agentrace.integrations.declaration import Request
 
 
@@ -16,40 +15,42 @@ class StainlessReader(Struct, frozen=True):
 
     kinds: Mapping[str, str]
     """Step kind by the end of the path; anything else is a ``tool``."""
+    root: str = "/"
+    """What paths begin with and operations leave out."""
+
+    def funnel(self, owner: Any, name: str) -> str:
+        """``_request`` of clients that copy and prepare the options in ``request``: only there are they plain JSON."""
+        return f"_{name}" if hasattr(owner, "_copy_and_prepare") and hasattr(owner, f"_{name}") else name
 
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
         """The request that ``options`` describe."""
         options = kwargs.get("options", args[1] if len(args) > 1 else None)
-        path = str(options.url).partition("?")[0]
-        operation = path.strip("/")
+        path = _path(str(options.url))
+        operation = path.removeprefix(self.root).strip("/")
         kind = next((kind for end, kind in self.kinds.items() if path.endswith(end)), "tool")
         streamed = ":stream" if kwargs.get("stream") else ""
         return Request(kind, f"{operation}{streamed}", _input(options), json=True)
 
-    def no_wait(self, owner: Any) -> Mapping[str, Any]:
-        """``_sleep_for_retry`` without the sleep."""
-        original = owner.__dict__.get("_sleep_for_retry")
-        if original is None:
-            return {}
-        return {"_sleep_for_retry": _at_once_async if "Async" in owner.__name__ else _at_once}
+    def no_wait(self, owner: Any) -> Mapping[str, Callable[[Any], Any]]:
+        """The wait is chosen as ever, by chance, from the generator that the program uses too; and is none."""
+        return {_CHOOSING: _chosen_and_left_out} if hasattr(owner, _CHOOSING) else {}
 
 
-def _at_once(client: Any, **told: Any) -> None:
-    _choose_wait(client, **told)
+_CHOOSING: Final = "_calculate_retry_timeout"
 
 
-async def _at_once_async(client: Any, **told: Any) -> None:
-    _choose_wait(client, **told)
-    await control_passed()
+def _chosen_and_left_out(original: Callable[..., Any]) -> Callable[..., Any]:
+    def _calculate_retry_timeout(self: Any, *args: Any, **kwargs: Any) -> float:
+        original(self, *args, **kwargs)
+        return 0.0
+
+    return _calculate_retry_timeout
 
 
-def _choose_wait(client: Any, **told: Any) -> None:
-    """Choose how long to wait as the client does: by chance, from the generator that the program uses too."""
-    choose = getattr(client, "_calculate_retry_timeout", None)
-    if choose is not None:
-        response = told.get("response")
-        left = told.get("max_retries", 0) - told.get("retries_taken", 0)
-        choose(left, told.get("options"), None if response is None else response.headers)
+def _path(url: str) -> str:
+    """The path of what the program asks for, which is a path already, or a URL that the provider told."""
+    path = url.partition("?")[0]
+    return f"/{path.partition('://')[2].partition('/')[2]}" if "://" in path else path
 
 
 def _input(options: Any) -> Any:

@@ -50,7 +50,7 @@ class Record:
         self._payloads = unsealed.payloads if unsealed else {}
         self._cache: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._chunks: list[tuple[Segment, Chunk]] = []
-        self._tail: list[tuple[int, bytes]] = []
+        self._tail: list[tuple[int, int, bytes]] = []
         self._arrange(unsealed.events if unsealed else {})
 
     def _arrange(self, events: dict[int, tuple[int, bytes]]) -> None:
@@ -70,7 +70,7 @@ class Record:
                 if self.state == "live":
                     return
                 self.holes.append((expected, first - 1))
-            self._tail.append((last, event))
+            self._tail.append((max(first, expected), last, event))
             expected = last + 1
 
     @property
@@ -85,22 +85,26 @@ class Record:
 
     def events(self, after: int = 0) -> Iterator[bytes]:
         """The events with a seq beyond ``after``, in the order of seq. What is damaged is a hole."""
+        return (event for _, _, event in self.spans(after))
+
+    def spans(self, after: int = 0) -> Iterator[tuple[int, int, bytes]]:
+        """The same, each with the first and the last seq that it stands for."""
         done = after
         for segment, chunk in self._chunks:
             if chunk.last <= done:
                 continue
             try:
-                for _, last, event in segment.events(chunk):
+                for first, last, event in segment.events(chunk):
                     if last > done:
-                        yield event
+                        yield max(first, done + 1), last, event
                         done = last
             except CorruptRecord:
                 hole = (max(done, chunk.first - 1) + 1, chunk.last)
                 if hole not in self.holes:
                     self.holes.append(hole)
-        for last, event in self._tail:
+        for first, last, event in self._tail:
             if last > done:
-                yield event
+                yield max(first, done + 1), last, event
                 done = last
 
     def payload(self, digest: bytes) -> bytes:
@@ -144,7 +148,7 @@ class Record:
             if self.holes:
                 raise CorruptRecord(f"the chain of run {self.run_id.hex()} is broken by damage")
             return chain
-        for _, event in self._tail:
+        for _, _, event in self._tail:
             chain = chained(chain, event)
         return chain
 

@@ -43,6 +43,7 @@ Read = Callable[[int, int], bytes]
 
 SMALL: Final = 256 << 10
 _SEQ_AT_MOST: Final = (1 << 63) - 1
+_WINDOW: Final = 1 << 20
 _HASHED_AT_MOST: Final = 8
 """Walking gives up after it has hashed this many times the size of the file."""
 
@@ -244,22 +245,52 @@ def _sound(chunk: Chunk) -> bool:
     return fits and chunk.count > 0 and plausible(chunk.codec, chunk.size, chunk.raw_size)
 
 
+class _Window:
+    """What is read of a segment that is walked: a mebibyte at a time, however large it is."""
+
+    def __init__(self, read: Read, size: int) -> None:
+        self._read = read
+        self._size = size
+        self._start = 0
+        self._data = b""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """These bytes."""
+        start = offset - self._start
+        if 0 <= start <= len(self._data) - length:
+            return self._data[start : start + length]
+        return self._read(offset, length)
+
+    def find(self, magic: bytes, offset: int) -> int:
+        """Where these bytes come next, from ``offset`` on; -1 if they do not."""
+        while offset <= self._size - len(magic):
+            if not self._start <= offset <= self._start + len(self._data) - len(magic):
+                self._start, self._data = offset, self._read(offset, _WINDOW)
+                if len(self._data) < len(magic):
+                    return -1
+            found = self._data.find(magic, offset - self._start)
+            if found >= 0:
+                return self._start + found
+            offset = self._start + len(self._data) - len(magic) + 1
+        return -1
+
+
 def _walk(read: Read, size: int, name: str, run_id: bytes, number: int) -> Footer:
     """What the footer would say of the chunks that are still whole. Raises CorruptRecord."""
-    data = read(0, size)
+    window = _Window(read, size)
     chunks: list[Chunk] = []
-    at, budget = data.find(CHUNK_MAGIC, HEADER.size), _HASHED_AT_MOST * len(data)
-    while 0 <= at <= len(data) - CHUNK_SIZE and budget > 0:
-        _, kind, codec, _, stored, raw, first, last, count = CHUNK.unpack_from(data, at)
-        digest = data[at + CHUNK.size : at + CHUNK_SIZE]
-        chunk = Chunk(at, kind, codec, stored, raw, first, last, count, digest)
-        if _sound(chunk) and chunk.end <= len(data):
+    at, budget = window.find(CHUNK_MAGIC, HEADER.size), _HASHED_AT_MOST * size
+    while 0 <= at <= size - CHUNK_SIZE and budget > 0:
+        header = window.read(at, CHUNK_SIZE)
+        _, kind, codec, _, stored, raw, first, last, count = CHUNK.unpack_from(header)
+        chunk = Chunk(at, kind, codec, stored, raw, first, last, count, header[CHUNK.size :])
+        if _sound(chunk) and chunk.end <= size:
             budget -= stored
-            if chunk_digest(run_id, chunk.header(), data[at + CHUNK_SIZE : chunk.end]) == digest:
+            if chunk_digest(run_id, chunk.header(), window.read(at + CHUNK_SIZE, stored)) == chunk.digest:
                 chunks.append(chunk)
-                at = data.find(CHUNK_MAGIC, chunk.end)
+                at = window.find(CHUNK_MAGIC, chunk.end)
                 continue
-        at = data.find(CHUNK_MAGIC, at + 1)
+        at = window.find(CHUNK_MAGIC, at + 1)
     events = [chunk for chunk in chunks if chunk.kind == EVENTS]
     if not chunks:
         raise CorruptRecord(f"{name} holds nothing that can be read")
@@ -270,20 +301,20 @@ def _walk(read: Read, size: int, name: str, run_id: bytes, number: int) -> Foote
         seq_to=events[-1].last if events else 0,
         count=sum(chunk.count for chunk in events),
         chunks=chunks,
-        payloads=_index(data, chunks),
+        payloads=_index(read, chunks),
         chain_before=UNKNOWN_CHAIN,
         chain_after=UNKNOWN_CHAIN,
         sealed_at=0,
     )
 
 
-def _index(data: bytes, chunks: list[Chunk]) -> bytes:
+def _index(read: Read, chunks: list[Chunk]) -> bytes:
     """The index of payloads, made again from the payloads themselves: a digest is the blake3 of its data."""
     rows: list[bytes] = []
     for number, chunk in enumerate(chunks):
         if chunk.kind != PAYLOADS:
             continue
-        raw, at = decompress(chunk.codec, data[chunk.offset + CHUNK_SIZE : chunk.end], chunk.raw_size), 0
+        raw, at = decompress(chunk.codec, read(chunk.offset + CHUNK_SIZE, chunk.size), chunk.raw_size), 0
         while at + LENGTH.size <= len(raw):
             (length,) = LENGTH.unpack_from(raw, at)
             at += LENGTH.size

@@ -23,8 +23,9 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from blake3 import blake3
@@ -136,15 +137,29 @@ def segment_name(number: int) -> str:
     return f"{number:06d}{SUFFIX}"
 
 
-class SegmentWriter:
-    """Writes one segment under a hidden name, in steps: finish, sync, publish; and discard, in any case."""
+Pack: TypeAlias = Callable[[bytes, int, int], tuple[int, bytes]]
+"""(raw bytes of a chunk, its kind, how many entries it has) -> codec and stored bytes."""
 
-    def __init__(self, directory: Path, run_id: bytes, after: Progress) -> None:
-        self.directory = directory
+
+def smallest(raw: bytes, kind: int, _: int) -> tuple[int, bytes]:
+    """As small as it gets."""
+    return compress(raw, repetitive=kind == PAYLOADS)
+
+
+class SegmentBytes:
+    """The bytes of one segment, handed to ``write`` as they are made: events and payloads, then finish.
+
+    ``event``, ``payload`` and ``finish`` raise what ``write`` raises.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], None], run_id: bytes, after: Progress, *, pack: Pack = smallest
+    ) -> None:
         self.run_id = run_id
+        self.number = after.number + 1
+        self._sink = write
+        self._pack = pack
         self._after = after
-        self._number = after.number + 1
-        self._path = directory / f".{segment_name(self._number)}-{os.urandom(4).hex()}{TEMPORARY}"
         self._offset = 0
         self._chunks: list[Chunk] = []
         self._count = 0
@@ -154,34 +169,48 @@ class SegmentWriter:
         self._payloads = _Entries(first=0)
         self._pending_rows: list[tuple[bytes, int, int]] = []
         self._rows: list[bytes] = []
-        self._fd = open_private(self._path, os.O_CREAT | os.O_EXCL)
-        self._write(HEADER.pack(HEADER_MAGIC, FORMAT, 0, self._number, run_id))
+        self._write(HEADER.pack(HEADER_MAGIC, FORMAT, 0, self.number, run_id))
 
     def event(self, body: bytes, last: int) -> None:
-        """The next event, which stands for every seq up to ``last``. Raises OSError."""
+        """The next event, which stands for every seq up to ``last``."""
         entries = self._events
         entries.add(ENTRY.pack(len(body), last - self._last), body)
         self._last = last
         self._chain = chained(self._chain, body)
         if entries.size >= EVENTS_RAW:
-            self._end_events()
+            self.end_events()
 
     def payload(self, digest: bytes, data: bytes) -> None:
-        """One payload. Raises OSError."""
+        """One payload."""
         if self._payloads.size + len(data) > 2 * PAYLOADS_RAW:
-            self._end_payloads()
+            self.end_payloads()
         self._pending_rows.append((digest, self._payloads.size + LENGTH.size, len(data)))
         self._payloads.add(LENGTH.pack(len(data)), data)
         if self._payloads.size >= PAYLOADS_RAW:
-            self._end_payloads()
+            self.end_payloads()
 
-    def finish(self, damage: list[Damage]) -> Progress:
-        """Write the footer; how far the run is sealed once this is published. Raises OSError."""
-        self._end_events()
-        self._end_payloads()
+    def end_events(self) -> None:
+        """What comes now is not in the same chunk as the events before."""
+        if self._events.count:
+            self._count += self._events.count
+            self._chunk(EVENTS, self._events, self._last)
+            self._events = _Entries(first=self._last + 1)
+
+    def end_payloads(self) -> None:
+        """The same for payloads."""
+        if self._payloads.count:
+            rows, self._pending_rows = self._pending_rows, []
+            self._rows += (ROW.pack(digest, len(self._chunks), at, size) for digest, at, size in rows)
+            self._chunk(PAYLOADS, self._payloads, 0)
+            self._payloads = _Entries(first=0)
+
+    def finish(self, damage: list[Damage], sealed_at: int) -> Footer:
+        """Write the footer, which is returned."""
+        self.end_events()
+        self.end_payloads()
         footer = Footer(
             run_id=self.run_id,
-            number=self._number,
+            number=self.number,
             seq_from=self._after.last + 1,
             seq_to=self._last,
             count=self._count,
@@ -189,12 +218,44 @@ class SegmentWriter:
             payloads=b"".join(sorted(self._rows)),
             chain_before=self._after.chain,
             chain_after=self._chain,
-            sealed_at=time.time_ns(),
+            sealed_at=sealed_at,
             damage=damage,
         )
         encoded = msgspec.msgpack.encode(footer)
         self._write(encoded + TRAILER.pack(len(encoded), blake3(encoded).digest(), TRAILER_MAGIC))
-        return Progress(self._number, self._last, self._chain, self._after.digests)
+        return footer
+
+    def _chunk(self, kind: int, entries: _Entries, last: int) -> None:
+        raw = b"".join(entries.parts)
+        codec, stored = self._pack(raw, kind, entries.count)
+        unsigned = Chunk(self._offset, kind, codec, len(stored), len(raw), entries.first, last, entries.count, b"")
+        digest = chunk_digest(self.run_id, unsigned.header(), stored)
+        self._chunks.append(msgspec.structs.replace(unsigned, digest=digest))
+        self._write(unsigned.header() + digest + stored)
+
+    def _write(self, data: bytes) -> None:
+        self._sink(data)
+        self._offset += len(data)
+
+
+class SegmentWriter:
+    """Writes one segment under a hidden name, in steps: finish, sync, publish; and discard, in any case."""
+
+    def __init__(self, directory: Path, run_id: bytes, after: Progress) -> None:
+        self.directory = directory
+        self.run_id = run_id
+        self._after = after
+        self._number = after.number + 1
+        self._path = directory / f".{segment_name(self._number)}-{os.urandom(4).hex()}{TEMPORARY}"
+        self._fd = open_private(self._path, os.O_CREAT | os.O_EXCL)
+        self._bytes = SegmentBytes(lambda data: write_fully(self._fd, data), run_id, after)
+        self.event = self._bytes.event
+        self.payload = self._bytes.payload
+
+    def finish(self, damage: list[Damage]) -> Progress:
+        """Write the footer; how far the run is sealed once this is published. Raises OSError."""
+        footer = self._bytes.finish(damage, time.time_ns())
+        return Progress(footer.number, footer.seq_to, footer.chain_after, self._after.digests)
 
     def sync(self) -> None:
         """Wait until the bytes are on the disk. Raises OSError."""
@@ -202,16 +263,7 @@ class SegmentWriter:
 
     def publish(self) -> bool:
         """Give the segment its name. False if another has it already. Raises OSError."""
-        path = self.directory / segment_name(self._number)
-        try:
-            os.link(self._path, path)  # unlike a rename, it replaces nothing
-        except FileExistsError:
-            return False
-        except OSError:
-            if path.exists():
-                return False
-            os.rename(self._path, path)  # a file system without hard links
-        return True
+        return take_name(self._path, self.directory / segment_name(self._number))
 
     def discard(self) -> None:
         """Close the file, and remove it if it was not published."""
@@ -220,30 +272,18 @@ class SegmentWriter:
             os.close(fd)
             self._path.unlink(missing_ok=True)
 
-    def _end_events(self) -> None:
-        if self._events.count:
-            self._count += self._events.count
-            self._chunk(EVENTS, self._events, self._last)
-            self._events = _Entries(first=self._last + 1)
 
-    def _end_payloads(self) -> None:
-        if self._payloads.count:
-            rows, self._pending_rows = self._pending_rows, []
-            self._rows += (ROW.pack(digest, len(self._chunks), at, size) for digest, at, size in rows)
-            self._chunk(PAYLOADS, self._payloads, 0)
-            self._payloads = _Entries(first=0)
-
-    def _chunk(self, kind: int, entries: _Entries, last: int) -> None:
-        raw = b"".join(entries.parts)
-        codec, stored = compress(raw, repetitive=kind == PAYLOADS)
-        unsigned = Chunk(self._offset, kind, codec, len(stored), len(raw), entries.first, last, entries.count, b"")
-        digest = chunk_digest(self.run_id, unsigned.header(), stored)
-        self._chunks.append(msgspec.structs.replace(unsigned, digest=digest))
-        self._write(unsigned.header() + digest + stored)
-
-    def _write(self, data: bytes) -> None:
-        write_fully(self._fd, data)
-        self._offset += len(data)
+def take_name(temporary: Path, path: Path) -> bool:
+    """Give a file its name, unless another has it already. Raises OSError."""
+    try:
+        os.link(temporary, path)  # unlike a rename, it replaces nothing
+    except FileExistsError:
+        return False
+    except OSError:
+        if path.exists():
+            return False
+        os.rename(temporary, path)  # a file system without hard links
+    return True
 
 
 class _Entries:

@@ -6,6 +6,7 @@ from agentrace.query.inferring import Inferred, inferred
 from agentrace.query.meanings import Meaning, StepMeaning, meaning
 from agentrace.query.obstacles import Replayable, replayable
 from agentrace.query.runs import Checked, Listed, Runs
+from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary, in_one_line, status_of, summary
 from agentrace.query.sums import Totals, totals, usage_of
 from agentrace.query.trees import InferredRow, ProcessRow, Row, StepRow, Tree
@@ -26,6 +27,7 @@ __all__ = [
     "Row",
     "RunRecord",
     "Runs",
+    "RunsSource",
     "StepMeaning",
     "StepRow",
     "Summary",

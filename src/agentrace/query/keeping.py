@@ -9,8 +9,9 @@ import msgspec
 
 from agentrace import fold
 from agentrace.query.meanings import Meaning
+from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary
-from agentrace.store import Store, facts_version
+from agentrace.store import facts_version
 
 VERSION: Final = 1
 """Raised whenever the same record gives another summary, meaning or head."""
@@ -30,7 +31,7 @@ Kept = TypeVar("Kept", Summary, Meaning)
 class Keeper:
     """What is kept in one store. Of a run that is not over, nothing is."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: RunsSource) -> None:
         self._store = store
         self._over = {entry.run_id for entry in store.entries if entry.state == "sealed"}
 

@@ -50,7 +50,9 @@ _Look = Callable[[RunRecord, Sequence[StepState], Sequence[Inferred]], Iterator[
 
 
 def _without_an_end(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
-    if record.interrupted:
+    if record.cut_short:
+        yield "the record is cut off: a replay follows the program up to there"
+    elif record.interrupted:
         yield "the process died: a replay follows the program up to there"
     elif record.trace.run.status in ("pending", "running"):
         yield "the run is still going on"

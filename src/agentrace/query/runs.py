@@ -13,6 +13,7 @@ from agentrace.errors import CorruptRecord
 from agentrace.query.keeping import Keeper
 from agentrace.query.meanings import Meaning, meaning
 from agentrace.query.references import resolve, split_step
+from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary, head, summary
 from agentrace.query.trees import Tree, tree
 from agentrace.store import Problem, RunRecord, Store
@@ -37,10 +38,10 @@ class Checked(Struct, frozen=True):
 
 
 class Runs:
-    """The runs of one store, as it was when this was made. For one thread at a time."""
+    """The runs of a store directory, or of another source, as it was when this was made. For one thread at a time."""
 
-    def __init__(self, root: Path) -> None:
-        self.store = Store(root)
+    def __init__(self, source: Path | RunsSource) -> None:
+        self.store: RunsSource = Store(source) if isinstance(source, Path) else source
         self._records: dict[bytes, RunRecord] = {}
         self._meanings: dict[bytes, Meaning] = {}
         self._new_heads = 0

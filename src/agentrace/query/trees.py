@@ -94,6 +94,8 @@ class Tree(Struct, frozen=True):
     """Until the last thing in the tree ended."""
     replayable: Replayable
     """Of the run itself, with what its processes lack."""
+    cut_short: bool = False
+    """Whether more was written of the run than can be read."""
 
 
 _Item: TypeAlias = StepState | Inferred | RunRecord
@@ -120,6 +122,7 @@ def tree(
         processes=len(builder.seen) - 1,
         duration_ns=max([run.duration_ns, *ends]),
         replayable=builder.replayable(),
+        cut_short=root.cut_short,
     )
 
 

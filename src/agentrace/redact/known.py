@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -20,11 +20,14 @@ _NAMES = Pattern(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRET|SECRETS|TOKEN|CREDENTIALS?|API_?KEYS?|PRIVATE_?KEY|SECRET_?KEY"
     r"|ACCESS_?KEY|ACCOUNT_?KEY|SIGNING_?KEY|ENCRYPTION_?KEY|MASTER_?KEY|AUTH|AUTH_?KEY|SSH_?KEY|DEPLOY_?KEY)(?:_|$)|PASSWORD"
 )
+_WORDS = ("PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "KEY", "AUTH")
+"""One of them is in every name that the pattern knows."""
 _ABOUT = Pattern(
     r"_(?:FILE|PATH|DIR|NAME|ID|URL|URI|HOST|PORT|TYPE|TTL|EXPIRY|EXPIRES|LENGTH|COUNT|LIMIT|ALGORITHM|SCHEME|PROMPT"
-    r"|COMMAND|CMD|SOCK|ENABLED|REQUIRED|POLICY|VERSION|REGION)$|^(?:OLD)?PWD$|PUBLIC"
+    r"|COMMAND|CMD|SOCK|ENABLED|REQUIRED|POLICY|VERSION|REGION)$|PUBLIC"
 )
-_WORD = Pattern(r"[A-Za-z][a-z]*(?:[-_ ][A-Za-z][a-z]*)*")
+_DIRECTORIES = {"PWD", "OLDPWD"}
+_PLAIN_WORD = Pattern(r"[A-Za-z][a-z]*(?:[-_ ][A-Za-z][a-z]*)*")
 _PLAIN_NUMBER = Pattern(r"[0-9]{1,15}|[0-9.]{1,8}")
 _PATH = Pattern(r"(?:~|\.{0,2})/[\w@+. /-]*|[A-Za-z]:\\.*", re.DOTALL)
 _URL = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -47,10 +50,10 @@ def environment_secrets(environ: Mapping[str, str]) -> list[str]:
 
 def _is_secret_name(name: str) -> bool:
     upper = name.upper()
-    if _ABOUT.search(upper):
+    if upper in _DIRECTORIES:
         return False
-    meaning = named(name)
-    return _NAMES.search(upper) is not None or meaning is not None
+    telling = named(name) is not None or (any(word in upper for word in _WORDS) and _NAMES.search(upper) is not None)
+    return telling and _ABOUT.search(upper) is None
 
 
 def _url_password(value: str) -> Iterator[str]:
@@ -69,7 +72,7 @@ def _is_worth(value: str) -> bool:
     """Whether replacing every occurrence of ``value`` protects something and ruins nothing."""
     if len(value) < SHORTEST or len(set(value)) < 4 or value.startswith("-----"):
         return False
-    if _PLAIN_NUMBER.fullmatch(value) or (_WORD.fullmatch(value) and len(value) < 20):
+    if _PLAIN_NUMBER.fullmatch(value) or (_PLAIN_WORD.fullmatch(value) and len(value) < 20):
         return False
     return _PATH.fullmatch(value) is None or _is_dense(value)
 
@@ -97,7 +100,7 @@ def spellings(secret: str) -> set[str]:
     texts |= {_PERCENT.compiled.sub(lambda code: code[0].lower(), text) for text in texts}
     for offset in range(3):
         # The characters that no neighbour of the secret has a part in.
-        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
+        encoded = binascii.b2a_base64(b"\0" * offset + raw, newline=False).decode().rstrip("=")
         inner = encoded[(offset * 8 + 5) // 6 : (offset + len(raw)) * 8 // 6]
         texts |= {inner, inner.replace("+", "-").replace("/", "_")}
     return {text for text in texts if len(text) >= SHORTEST}

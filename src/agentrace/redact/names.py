@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from agentrace.redact.patterns import Pattern
@@ -30,45 +31,62 @@ _KEYS = (
     "api|secret|access|account|signing|encryption|master|subscription|auth|ssh|service_role|shared|shared_access"
     "|storage|license|deploy|webhook|deployment|service"
 )
-# First match wins. Names are lower case, their words joined by one underscore.
-_NAMES: tuple[tuple[Pattern, Named | None], ...] = tuple(
-    (Pattern(pattern), named)
-    for pattern, named in (
+# First match wins, among the patterns for how the name ends, so that few are ever compiled. Names are lower case,
+# their words joined by one underscore.
+_NAMES: tuple[tuple[tuple[str, ...], Pattern, Named | None], ...] = tuple(
+    (tuple(endings.split()), Pattern(pattern), named)
+    for endings, pattern, named in (
         # Cursors, idempotency and the special tokens of a vocabulary.
         (
+            "token",
             r"(?:^|_)(?:page|next|sync|continuation|client|pagination|cursor|resume|cancellation)_?token$",
             None,
         ),
         (
+            "token",
             r"(?:^|_)(?:pad|eos|bos|unk|mask|sep|cls|stop|start|end|special|first|last|prefix|image)_?token$",
             None,
         ),
-        (r"(?:public|publishable)_?key(?:_?token)?$", None),
-        (r"(?:password|passwd|passphrase|passcode)$|(?:^|_)pwd$", Named("password-field", "password")),
+        ("key token", r"(?:public|publishable)_?key(?:_?token)?$", None),
         (
+            "password passwd passphrase passcode pwd",
+            r"(?:password|passwd|passphrase|passcode)$|(?:^|_)pwd$",
+            Named("password-field", "password"),
+        ),
+        (
+            "pass",
             r"(?:^|_)(?:db|database|user|smtp|mail|ftp|admin|root|auth)_?pass$",
             Named("password-field", "password"),
         ),
-        (r"private_?key(?:_pem)?$", Named("private-key", "password")),
-        (r"secret_?access_?key$", Named("aws-secret-key", "secret")),
-        (rf"(?:^|_|x)(?:{_KEYS})_?key$", Named("key-field", "secret")),
-        (r"(?:^|_)(?:proxy_)?authorization$", Named("authorization", "secret")),
-        (r"(?:^|_)(?:set_)?cookie$", Named("cookie", "password")),
-        (rf"(?:^|_)(?:{_ISSUED_TOKENS})_?token$", Named("token-field", "secret")),
-        (r"secret$", Named("secret-field", "secret")),
-        (r"(?:^|_)(?:token|credentials?|auth)$|token$", Named("token-field", "perhaps")),
+        ("key key_pem", r"private_?key(?:_pem)?$", Named("private-key", "password")),
+        ("key", r"secret_?access_?key$", Named("aws-secret-key", "secret")),
+        ("key", rf"(?:^|_|x)(?:{_KEYS})_?key$", Named("key-field", "secret")),
+        ("authorization", r"(?:^|_)(?:proxy_)?authorization$", Named("authorization", "secret")),
+        ("cookie", r"(?:^|_)(?:set_)?cookie$", Named("cookie", "password")),
+        ("token", rf"(?:^|_)(?:{_ISSUED_TOKENS})_?token$", Named("token-field", "secret")),
+        ("secret", r"secret$", Named("secret-field", "secret")),
+        (
+            "token credential credentials auth",
+            r"(?:^|_)(?:token|credentials?|auth)$|token$",
+            Named("token-field", "perhaps"),
+        ),
     )
 )
+_ENDINGS = tuple({ending for endings, _, _ in _NAMES for ending in endings})
 _HUMPS = Pattern(r"(?<=[a-z0-9])(?=[A-Z])|[-. ]+")
-SOURCES = tuple(pattern.source for pattern, _ in _NAMES)
+SOURCES = tuple(pattern.source for _, pattern, _ in _NAMES)
 LONGEST_NAME = 64
 
 
+@lru_cache(maxsize=4096)
 def named(name: str) -> Named | None:
     """What ``name`` says of its value; ``None``: nothing. Case, camel case, dashes and dots do not matter."""
     words = _HUMPS.sub("_", name[-LONGEST_NAME:]).lower()
-    for pattern, meaning in _NAMES:
-        if pattern.search(words):
+    told = words.rstrip("\n")  # one may stand behind what a pattern's end matches
+    if not told.endswith(_ENDINGS):
+        return None
+    for endings, pattern, meaning in _NAMES:
+        if told.endswith(endings) and pattern.search(words):
             return meaning
     return None
 

@@ -15,6 +15,7 @@ from agentrace.redact.credentials import credential_rules
 from agentrace.redact.known import KIND as KNOWN
 from agentrace.redact.known import known_rules
 from agentrace.redact.personal import personal_rules
+from agentrace.redact.repeats import Repeats
 from agentrace.redact.scan import LONG, Scanner, counted, replaced
 from agentrace.redact.spans import Rule, mark, mark_in_bytes
 from agentrace.redact.stream import StreamRedactor
@@ -26,6 +27,9 @@ REVISION = 1
 SHORTEST = {"default": 7, "strict": 6, "off": 0}
 """Fewer characters hold no secret that a rule could find: ``pwd='x'``, ``a@b.co``."""
 _MOST_FIELDS = 4096
+_MOST_URLS = 256
+_LARGEST_ALIKE = 16_384
+"""Bytes below which a body is asked whether it has the shape of one before."""
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -55,10 +59,12 @@ class Redactor:
         """Names the rules, not the secrets known by their value: it tells nothing about those."""
         self._scanner = Scanner(rules, own, rank)
         # The user's patterns may match anything: with them, every text is searched.
-        self._search: Callable[[str], object] = bool if own else self._scanner.any.search
+        self._search: Callable[[str], object] = bool if own else self._early_search
         self._suspicious = bool if own else self._scanner.suspicious
         self._shortest = 1 if own else SHORTEST[profile]
         self._fields: dict[str, str | None] = {}
+        self._urls: dict[str, str] = {}
+        self._repeats = Repeats(lambda text: not self._scanner.suspicious(text), self._scanner.search)
 
     # -- texts and bodies --
 
@@ -75,16 +81,27 @@ class Redactor:
     def data(self, b: bytes) -> RedactedBytes | None:
         """The same for bytes, such as an HTTP body: text in ASCII, UTF-8 or Latin-1. JSON stays JSON."""
         s = b.decode("latin-1")
+        alike = len(b) < _LARGEST_ALIKE and not self._scanner.own
+        if alike and self._repeats.holds(s):
+            return None
         if not self._suspicious(s):
+            if alike:
+                self._repeats.learn(s)
             return None
         spans = self._scanner.spans(s, self._scanner.own_spans_in_bytes(s) if self._scanner.own else ())
         if not spans:
             return None
         return RedactedBytes(replaced(s, 0, len(s), spans, mark_in_bytes).encode("latin-1"), counted(spans, {}))
 
+    def _early_search(self, s: str) -> object:
+        together = self._scanner.together
+        if together is not None:
+            self._search = together.search
+        return self._scanner.search(s)
+
     def stream(self) -> StreamRedactor:
         """For bytes that come in pieces: all pieces together give what `data` gives for the whole."""
-        return StreamRedactor(self._scanner)
+        return StreamRedactor(self._scanner, self._repeats)
 
     # -- values known by their name --
 
@@ -133,7 +150,13 @@ class Redactor:
 
     def url(self, url: str) -> str:
         """A URL without its password and without parameters that are credentials."""
-        return self._clean(url) if self.profile == "off" else wire.url(url, self._clean)
+        known = self._urls.get(url)
+        if known is None:
+            known = self._clean(url) if self.profile == "off" else wire.url(url, self._clean)
+            if len(self._urls) >= _MOST_URLS:
+                self._urls.clear()
+            self._urls[url] = known
+        return known
 
     def argv(self, argv: Iterable[str]) -> list[str]:
         """A command line without the values of options such as ``--password`` and without other secrets."""

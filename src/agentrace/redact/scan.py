@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from agentrace.redact.patterns import Pattern
 from agentrace.redact.spans import Find, Open, Rule, Span, mark_begins, merged
 
 LONG = 400
 """From this many characters on, one search per pivot is faster than one for all: each is a ``memchr``."""
+EARLY = 1000
+"""So many short texts are searched pivot by pivot, too: one search for all takes milliseconds to compile, for which
+neither a program's start nor its first call should wait."""
 CONTEXT = 192
 """How far before a secret a rule may look."""
 _LEAD = 96
@@ -34,26 +38,41 @@ class Scanner:
                 self._finders.setdefault(pivot, []).append(rule.find)
                 near.setdefault(pivot, []).append(rule.near)
         self._begins = tuple(rule.begins for rule in rules if rule.begins is not None)
-        self._sources = [f"{re.escape(pivot)}(?:{'|'.join(tests)})" for pivot, tests in near.items()]
-        self._each: tuple[re.Pattern[str], ...] | None = None
+        self._each = [(pivot, Pattern(f"{re.escape(pivot)}(?:{'|'.join(tests)})")) for pivot, tests in near.items()]
+        self._together: tuple[re.Pattern[str]] | None = None
+        self._short = 0
         self._rank = rank
         self.own = tuple(own)
-        self.any = re.compile("|".join(self._sources) or r"(?!)", re.ASCII)
-        self._together = (self.any,)
         self.idle = not rules and not own
+
+    @property
+    def together(self) -> re.Pattern[str] | None:
+        """The one search for all pivots in a short text, once it is worth having."""
+        return None if self._together is None else self._together[0]
 
     def suspicious(self, text: str) -> bool:
         """Whether the rules, the user's patterns aside, may find something. ``False`` is certain."""
-        return any(pattern.search(text) for pattern in self._patterns(len(text)))
+        together = self._together
+        if together is not None and len(text) < LONG:
+            return together[0].search(text) is not None
+        return any(pattern.search(text) for pattern in self._patterns(text))
 
-    def _patterns(self, size: int) -> tuple[re.Pattern[str], ...]:
-        """What finds the pivots in a text of this size; their order is of no account."""
-        if size < LONG:
-            return self._together
-        each = self._each
-        if each is None:
-            each = self._each = tuple(re.compile(source, re.ASCII) for source in self._sources)
-        return each
+    def search(self, text: str) -> object:
+        """As :attr:`together` searches a short text, also before that is there: ``None`` is clean."""
+        together = self._together
+        return (self.suspicious(text) or None) if together is None else together[0].search(text)
+
+    def _patterns(self, text: str) -> Sequence[re.Pattern[str]]:
+        """What finds the pivots in ``text``; their order is of no account."""
+        if len(text) < LONG:
+            together = self._together
+            if together is None and self._short >= EARLY:
+                source = "|".join(pattern.source for _, pattern in self._each)
+                together = self._together = (re.compile(source or r"(?!)", re.ASCII),)
+            if together is not None:
+                return together
+            self._short += 1
+        return [pattern.compiled for pivot, pattern in self._each if pivot in text]
 
     def spans(self, text: str, more: Iterable[Span]) -> list[Span]:
         """The secrets of a whole text; ``more`` are spans found already."""
@@ -81,7 +100,7 @@ class Scanner:
         return Scanned([span for span in spans if span.end <= judged], judged)
 
     def _findings(self, text: str, start: int, whole: bool) -> Iterator[Span | Open]:
-        for pattern in self._patterns(len(text)):
+        for pattern in self._patterns(text):
             for hit in pattern.finditer(text, start):
                 at = hit.start()
                 for find in self._finders[text[at]]:

@@ -15,8 +15,9 @@ class StreamRedactor:
 
     __slots__ = ("_done", "_found", "_own", "_pieces", "_repeats", "_scanner", "_size", "_text")
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: Scanner, repeats: Repeats) -> None:
         self._scanner = scanner
+        self._repeats = repeats
         self._text = ""
         """What is withheld, and before it ``_done`` characters that were let go and are looked back at."""
         self._done = 0
@@ -24,25 +25,27 @@ class StreamRedactor:
         self._pieces: list[str] = []
         self._size = 0
         self._found: dict[str, int] = {}
-        self._repeats = Repeats(lambda piece: not scanner.suspicious(piece.decode("latin-1")))
 
     @property
     def found(self) -> dict[str, int]:
         """How many secrets of each kind were replaced so far."""
         return dict(self._found)
 
-    def feed(self, chunk: bytes) -> bytes:
-        """``chunk`` without secrets, and before it what was withheld; without what may be the start of a secret."""
+    def feed(self, chunk: bytes, last: bool = False) -> bytes:
+        """``chunk`` without secrets, and before it what was withheld; without what may be the start of a secret.
+
+        With ``last`` nothing comes after it but :meth:`end`.
+        """
         if self._scanner.idle:
             return chunk
         own = self._scanner.own
-        complete = not self._text and not self._pieces and chunk[-1:] == b"\n"
-        if complete and not own and self._repeats.holds(chunk):
-            return chunk
+        complete = not self._text and not self._pieces and (last or chunk[-1:] == b"\n")
         text = chunk.decode("latin-1")
+        if complete and not own and self._repeats.holds(text):
+            return chunk
         if complete and not self._scanner.suspicious(text) and not (own and self._scanner.own_spans_in_bytes(text)):
             if not own:
-                self._repeats.learn(chunk)
+                self._repeats.learn(text)
             return chunk
         lines = self._whole_lines(text) if own else text
         released = self._advance(lines, whole=False)
@@ -52,6 +55,8 @@ class StreamRedactor:
 
     def end(self) -> bytes:
         """What was still withheld, without secrets."""
+        if len(self._text) == self._done and not self._pieces:
+            return b""
         rest = "".join(self._pieces)
         self._pieces.clear()
         released = self._advance(rest, whole=True)
@@ -84,8 +89,9 @@ class StreamRedactor:
         clean = not spans and not withheld and judged == len(buffer)
         released = None if clean else replaced(buffer, self._done, judged, spans, mark_in_bytes)
         counted(spans, self._found)
-        # Nothing but the body of a PEM block, which is withheld, goes on from one line to the next.
-        kept = max(0, judged - CONTEXT) if buffer[judged - 1 : judged] != "\n" else judged
+        # What is withheld needs what stands before it. Nothing else goes on from one line to the next.
+        over = judged == len(buffer) and buffer.endswith("\n")
+        kept = judged if over else max(0, judged - CONTEXT)
         self._text, self._done = buffer[kept:], judged - kept
         if self._own:
             self._own = [s._replace(start=s.start - kept, end=s.end - kept) for s in self._own if s.start >= judged]

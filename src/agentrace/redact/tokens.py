@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from agentrace.redact.patterns import Pattern
@@ -91,6 +92,7 @@ def _made(part: str) -> bool:
     return any("A" <= c <= "Z" for c in part) and _WORDS.fullmatch(part) is None
 
 
+@cache
 def _pivot(prefix: str) -> int:
     """The index of the prefix's rarest character: its last mark, or the capital that prose has least."""
     marks = [i for i, c in enumerate(prefix) if not c.isalnum()]

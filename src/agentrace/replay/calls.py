@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from agentrace import events
 from agentrace.capture.step import Step
@@ -62,20 +65,34 @@ class Taped(Struct, frozen=True):
     """Steps that are executed again, by flow and ordinal."""
     over: bool
     """Whether the recorded program came to its end."""
+    whole: bool
+    """Whether the record goes on to that end without a gap."""
 
 
 def taped(record: RunRecord) -> Taped:
-    """What a replay needs of a run."""
+    """What a replay needs of a run.
+
+    Behind the first event that is missing nobody can say whether a call is the next one, so nothing is answered there.
+    """
     trace = record.trace
+    until = _known_until(record)
     calls: dict[str, list[Call]] = defaultdict(list)
     answered = boundaries(trace.steps)
     for step in answered:
-        flow = flow_of(step)
-        calls[flow].append(Call(step, flow))
-    known = {step.id for step in answered}
-    others = {(flow_of(s), s.dispatched.ordinal): s.id for s in trace.steps.values() if s.id not in known}
-    order = recorded_order(trace, record.events)
-    return Taped(record, calls, _values(record), order, others, trace.run.ended is not None)
+        if step.dispatched.seq < until:
+            known = step if step.ended is None or step.ended.seq <= until else replace(step, ended=None)
+            calls[flow_of(step)].append(Call(known, flow_of(step)))
+    ids = {step.id for step in answered}
+    others = {(flow_of(s), s.dispatched.ordinal): s.id for s in trace.steps.values() if s.id not in ids}
+    order = recorded_order(trace, (event for event in record.events if event.seq < until))
+    over = trace.run.ended is not None
+    return Taped(record, calls, _values(record), order, others, over, over and until == sys.maxsize)
+
+
+def _known_until(record: RunRecord) -> int:
+    """Position of the first event that is missing."""
+    lost = (event.seq for event in record.events if isinstance(event, events.EventsLost))
+    return min((*(first for first, _ in record.holes), *islice(lost, 1)), default=sys.maxsize)
 
 
 def flow_of(step: StepState) -> str:

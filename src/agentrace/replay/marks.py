@@ -61,21 +61,58 @@ class Order(Struct, frozen=True):
 def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
     """The marks of a run's events, which are in the order of seq."""
     reader = _Reader(trace)
-    for event in recorded:
-        reader.read(event)
+    for item in _as_it_happened(trace, recorded):
+        reader.read(item)
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
     return Order(reader.marks, places)
 
 
+class _Happened(Struct, frozen=True, gc=False):
+    """A piece of an event, and when it happened."""
+
+    ns: int
+    """Wall clock."""
+    event: Any
+    step: StepState
+    number: int = 0
+    """Of a chunk."""
+    at_ns: int = 0
+    """Since its step was dispatched."""
+
+
+def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> list[_Happened]:
+    """What happened, in order. What a wire carried is written a little later than it came; the rest at once."""
+    items: list[_Happened] = []
+    now = 0
+    for event in recorded:
+        step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
+        if step is None:
+            continue
+        began = step.dispatched.ts
+        if isinstance(event, events.StreamChunks):
+            now = now if event.exchange else max(now, event.ts)
+            items += [
+                _Happened(began + c.at_ns if event.exchange else now, event, step, number, c.at_ns)
+                for number, c in enumerate(event.chunks, event.first)
+                if c.op in ("yield", "bytes")
+            ]
+        elif isinstance(event, (events.ExchangeAnswered, events.ExchangeEnded)):
+            items.append(_Happened(began + event.at_ns, event, step, 0, event.at_ns))
+        else:
+            now = max(now, event.ts)
+            items.append(_Happened(now, event, step, 0, getattr(event, "duration_ns", 0)))
+    items.sort(key=lambda item: item.ns)
+    return items
+
+
 class _Reader:
-    """Turns events into marks, one after the other."""
+    """Turns what happened into marks, one after the other."""
 
     def __init__(self, trace: Trace) -> None:
         self.marks: list[Mark] = []
-        self._steps = trace.steps
         self._answered = {step.id for step in boundaries(trace.steps)}
         self._inside: set[int] = set()
-        self._last_ts = 0
+        self._last_ns = 0
         self._ticks: dict[int, int] = {}
         """By loop, the tick of its latest mark."""
         self._last: dict[int, Mark] = {}
@@ -85,71 +122,58 @@ class _Reader:
         self._pieces: dict[tuple[int, int], int] = {}
         """Index of the latest piece of each exchange."""
 
-    def read(self, event: events.AnyEvent | events.UnknownEvent) -> None:
-        """Add the marks of one event."""
-        read = _READ.get(type(event))
-        step = self._steps.get(event.step_id) if read is not None and event.step_id else None
-        if read is None or step is None:
+    def read(self, item: _Happened) -> None:
+        """Add the mark of one item."""
+        parent = item.step.dispatched.parent
+        if parent in self._inside or parent in self._answered:
+            self._inside.add(item.step.id)  # what is answered whole: nobody asks for its inside on a replay
             return
-        if step.dispatched.parent in self._inside or step.dispatched.parent in self._answered:
-            self._inside.add(step.id)  # what is answered whole: nobody asks for its inside on a replay
-        else:
-            read(self, event, step)
+        exchange = getattr(item.event, "exchange", 0)
+        whole = type(item.event) in (events.StepDispatched, events.StepCompleted, events.StepFailed)
+        if whole or (item.step.id in self._answered and (not exchange or item.step.dispatched.integration)):
+            # Of a tool that made requests of its own the outcome is handed over, and not they.
+            _READ[type(item.event)](self, item)
 
-    def began(self, event: events.StepDispatched, step: StepState) -> None:
+    def began(self, item: _Happened) -> None:
         """A step was dispatched."""
-        self._add(event, step, 0, BEGIN, 0, tick=event.tick)
+        self._add(item, 0, BEGIN, tick=item.event.tick)
 
-    def chunks(self, event: events.StreamChunks, step: StepState) -> None:
-        """Pieces of a stream came."""
-        if step.id not in self._answered or (event.exchange and not step.dispatched.integration):
-            return
-        for number, chunk in enumerate(event.chunks, event.first):
-            if chunk.op in ("yield", "bytes"):
-                self._add(event, step, event.exchange, number, chunk.at_ns, gate=True, tick=event.tick)
+    def chunk(self, item: _Happened) -> None:
+        """A piece of a stream came."""
+        self._add(item, item.event.exchange, item.number, gate=True, tick=item.event.tick)
 
-    def headed(self, event: events.ExchangeAnswered, step: StepState) -> None:
+    def headed(self, item: _Happened) -> None:
         """The head of a response came."""
-        if step.id in self._answered and step.dispatched.integration:
-            self._add(event, step, event.exchange, HEAD, event.at_ns, gate=True)
+        self._add(item, item.event.exchange, HEAD, gate=True)
 
-    def exchanged(self, event: events.ExchangeEnded, step: StepState) -> None:
+    def exchanged(self, item: _Happened) -> None:
         """Nothing more came."""
-        if step.id not in self._answered or not step.dispatched.integration:
-            return  # of a tool that made requests of its own the outcome is handed over, and not they
-        piece = self._pieces.get((step.id, event.exchange))
+        event = item.event
+        piece = self._pieces.get((item.step.id, event.exchange))
         if piece is None and event.outcome == "error":
-            self._add(event, step, event.exchange, HEAD, event.at_ns, gate=True)
+            self._add(item, event.exchange, HEAD, gate=True)
             return
         if piece is not None and self.marks[piece].part != HEAD:  # it may have been written when this was closed
             self.marks[piece] = replace(self.marks[piece], needed=False)
-        self._add(event, step, event.exchange, END, event.at_ns, gate=True, needed=False)
+        self._add(item, event.exchange, END, gate=True, needed=False)
 
-    def ended(self, event: events.StepCompleted | events.StepFailed, step: StepState) -> None:
+    def ended(self, item: _Happened) -> None:
         """A step ended."""
+        event, step = item.event, item.step
         whole = isinstance(event, events.StepFailed) or event.fidelity != "exchange"
         by_exchange = not whole or (event.exchanges > 0 and step.dispatched.integration != "")
-        own = step.id in self._answered and not by_exchange
         closed = event.outcome == "closed_by_consumer"
-        gate = own and not closed and event.outcome != "cancelled"
+        gate = step.id in self._answered and not by_exchange and not closed and event.outcome != "cancelled"
         needed = not closed and getattr(event, "source", "") != "generator"
         waited = self._waited.get(step.id)
         if by_exchange and waited is not None:
             self.marks[waited] = replace(self.marks[waited], tick=event.tick)
-        self._add(event, step, 0, END, event.duration_ns, gate=gate, needed=needed, tick=event.tick)
+        self._add(item, 0, END, gate=gate, needed=needed, tick=event.tick)
 
     def _add(
-        self,
-        event: events.AnyEvent,
-        step: StepState,
-        exchange: int,
-        part: int,
-        at_ns: int,
-        *,
-        gate: bool = False,
-        needed: bool = True,
-        tick: int = 0,
+        self, item: _Happened, exchange: int, part: int, *, gate: bool = False, needed: bool = True, tick: int = 0
     ) -> None:
+        step = item.step
         last = self._last.get(step.id)
         loop = step.dispatched.loop
         if last is None or not loop:
@@ -157,24 +181,24 @@ class _Reader:
         elif tick and last.tick:
             waited = tick != last.tick
         else:
-            waited = at_ns - last.at_ns > ADJACENT_NS
+            waited = item.at_ns - last.at_ns > ADJACENT_NS
         before = self._ticks.get(loop, 0)
         turns = tick - before if loop and tick and before else -1
         self._ticks[loop] = tick
-        gap = max(0, event.ts - self._last_ts) if self._last_ts else 0
-        mark = Mark(step.id, exchange, part, gate, needed, loop, tick, waited and gate, turns, gap, at_ns)
+        gap = max(0, item.ns - self._last_ns) if self._last_ns else 0
+        mark = Mark(step.id, exchange, part, gate, needed, loop, tick, waited and gate, turns, gap, item.at_ns)
         if mark.suspended:
             self._waited[step.id] = len(self.marks)
         if exchange:
             self._pieces[step.id, exchange] = len(self.marks)
-        self._last_ts = event.ts
+        self._last_ns = item.ns
         self._last[step.id] = mark
         self.marks.append(mark)
 
 
-_READ: Final[dict[type, Callable[[_Reader, Any, StepState], None]]] = {
+_READ: Final[dict[type, Callable[[_Reader, _Happened], None]]] = {
     events.StepDispatched: _Reader.began,
-    events.StreamChunks: _Reader.chunks,
+    events.StreamChunks: _Reader.chunk,
     events.ExchangeAnswered: _Reader.headed,
     events.ExchangeEnded: _Reader.exchanged,
     events.StepCompleted: _Reader.ended,

@@ -53,7 +53,7 @@ _HEADLINES: Final[Mapping[str, str]] = {
     "CALL_MISSING": "the program calls {name}; the recorded run called {expected} before that",
     "CALL_OUT_OF_ORDER": "the program makes a call that the recorded run made later here, as step {instead}",
     "CALL_MOVED": "the program makes a call that the recorded run made elsewhere, as step {instead}",
-    "RECORD_INCOMPLETE": "the record ends before this call did",
+    "RECORD_INCOMPLETE": "the record ends before this call",
 }
 
 CODES: Final[Sequence[tuple[str, str]]] = (

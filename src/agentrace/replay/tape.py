@@ -74,6 +74,7 @@ class ExactTape:
         circumstances: Circumstances = UNKNOWN,
         on_divergence: Callable[[Divergence, Step | None], None],
         give_up: Callable[[], None],
+        whole: bool = True,
     ) -> None:
         self._source = source
         self._live = live
@@ -88,6 +89,7 @@ class ExactTape:
         self._caveats = dict.fromkeys(caveats)
         self._on_divergence = on_divergence
         self._give_up = give_up
+        self._whole = whole if source is None else source.whole
         self._lock = threading.RLock()
         self._raised = 0
         self.answered = 0
@@ -247,7 +249,7 @@ class ExactTape:
         if moved is not None:
             return Found("CALL_MOVED", expected, moved)
         if expected is None:
-            return Found("CALL_EXTRA", None)
+            return Found("CALL_EXTRA" if self._whole else "RECORD_INCOMPLETE", None)
         if expected.asked[:2] == (spec.kind, spec.name):
             return Found("CALL_CHANGED", expected, expected)
         skipped = next((c for c in reversed(cursor[:-1]) if c.asked[:2] == (spec.kind, spec.name)), None)

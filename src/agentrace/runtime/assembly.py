@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from agentrace import events
 from agentrace.capture import carriers, process
+from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
@@ -52,6 +53,8 @@ class Runtime:
         self.instrumentation = Instrumentation(
             self.watch, {"tool": settings.tools, "retriever": settings.retrievers}, answering=tape is not None
         )
+        self.behind = Behind() if open_recorder is None else None
+        """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
         self.ending = Ending()
         self.signals = Signals(self._terminated)
         self._given_recorder = open_recorder
@@ -112,6 +115,8 @@ class Runtime:
                 self._end(run)
         finally:
             self._leave()
+            if self.behind is not None:
+                self.behind.close()
             if self._journal is not None:
                 self._journal.close(timeout=self.settings.exit_timeout)
         if self.after_close is not None:
@@ -188,7 +193,7 @@ class Runtime:
         def started(run: RunRecording) -> events.WorkflowStarted:
             return self._started(run, parent, name)
 
-        return RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape)
+        return RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
 
     def _recorder(self, run_id: bytes) -> Recorder:
         if self._given_recorder is not None:
@@ -288,6 +293,7 @@ class Runtime:
     def _after_fork(self) -> None:
         self._making_journal = threading.RLock()
         journal, self._journal = self._journal, None
+        self.behind = Behind() if self.behind is not None else None
         self.recording.abandon()
         if journal is not None:
             journal.forget()

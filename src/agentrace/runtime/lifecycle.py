@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from agentrace.capture import call, exchange, recording
+from agentrace.capture import behind, call, exchange, recording
 from agentrace.capture.carriers import replace
 
 
@@ -115,7 +115,7 @@ class Signals:
             os.kill(os.getpid(), number)
 
 
-_WRITERS: Final = frozenset(module.__file__ for module in (call, exchange, recording))
+_WRITERS: Final = frozenset(module.__file__ for module in (behind, call, exchange, recording))
 _FRAMES: Final = 12
 """How far below the top of a thread's stack one of the writers may be."""
 _PATIENCE: Final = 0.1

@@ -12,6 +12,7 @@ from typing import Final, cast
 from msgspec import Raw
 
 from agentrace import config, events, runtime
+from agentrace.archive import runs_at
 from agentrace.canonical import Reader
 from agentrace.capture import process
 from agentrace.capture.guard import fault, say
@@ -28,7 +29,7 @@ from agentrace.runtime import children, surroundings
 from agentrace.runtime.assembly import Runtime
 
 SOURCE: Final = "AGENTRACE_REPLAY"
-"""``RUN_ID@STORE``: the run that answers this process."""
+"""``RUN_ID@PLACE``: the run that answers this process, and the store or trace file that holds it."""
 DIVERGED: Final = 3
 """Exit code of a program whose replay diverged."""
 NOT_STARTED: Final = 2
@@ -70,6 +71,7 @@ class Replaying:
             caveats=[] if found is None else coded([*found.because, *found.caveats]),
             on_divergence=self._diverged,
             give_up=self._leave,
+            whole=not self._runs.store.notices,
         )
 
     def _forked(self, place: events.Parent) -> None:
@@ -173,7 +175,7 @@ def begin() -> None:
     try:
         run_id, _, home = os.environ[SOURCE].partition("@")
         settings = config.load({}, environ=os.environ, cwd=Path.cwd())
-        runs = Runs(Path(home))
+        runs = runs_at(Path(home))
         source = runs.record(parse_run_id(run_id))
         place = children.parent_of(os.environ)
         if place.run_id:

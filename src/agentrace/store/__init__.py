@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from agentrace.integrations.declaration import Facts, ToolCall, ToolResult, Usage
-from agentrace.journal import Damage, Problem, RunEntry
+from agentrace.journal import Damage, Problem, Record, RunEntry
 from agentrace.store.bodies import ServerSentEvent, media_type, responses, server_sent_events
-from agentrace.store.opening import Store
+from agentrace.store.opening import Store, problems
 from agentrace.store.record import MEANT, RunRecord, Source, facts_version
+from agentrace.store.references import Known, Reached, reached
 
 __all__ = [
     "MEANT",
     "Damage",
     "Facts",
+    "Known",
     "Problem",
+    "Reached",
+    "Record",
     "RunEntry",
     "RunRecord",
     "ServerSentEvent",
@@ -23,6 +27,8 @@ __all__ = [
     "Usage",
     "facts_version",
     "media_type",
+    "problems",
+    "reached",
     "responses",
     "server_sent_events",
 ]

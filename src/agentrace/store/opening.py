@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,9 @@ from there, and what is not sealed yet can be read all the same."""
 class Store:
     """The runs of one directory, as they were when it was opened. For one thread at a time."""
 
+    notices: Sequence[str] = ()
+    """What is the matter with the whole of it, each as one sentence."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.derived = Derived(root)
@@ -40,9 +44,13 @@ class Store:
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
-    @cached_property
+    @property
     def entries(self) -> list[RunEntry]:
         """All runs, the newest last. Raises ``StoreError``."""
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> list[RunEntry]:
         try:
             return self._snapshot.runs()
         except OSError as error:
@@ -50,18 +58,18 @@ class Store:
 
     def record(self, run_id: bytes) -> RunRecord:
         """One run. Raises ``RunNotFound``, and ``StoreError`` where it cannot be read."""
+        return RunRecord(self.source(run_id))
+
+    def source(self, run_id: bytes) -> journal.Record:
+        """The encoded events and payloads of a run. Raises as ``record`` does."""
         try:
-            return RunRecord(self._snapshot.record(run_id))
+            return self._snapshot.record(run_id)
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
     def problems(self, run_id: bytes) -> list[Problem]:
         """Everything in a run's record that is not as it was written; empty if it is whole. Raises ``RunNotFound``."""
-        found = journal.verify(self.root, run_id)
-        record = self._snapshot.record(run_id)
-        lost = missing(record.events(), record.payload)
-        known = {problem.text for problem in found}
-        return [*found, *(Problem("payload", text) for _, text in lost if text not in known)]
+        return problems(self.source(run_id))
 
     def fingerprint(self, run_id: bytes) -> str:
         """Equal for two moments between which a run that is over did not change: its segments and their sizes."""
@@ -74,6 +82,14 @@ class Store:
     def size(self) -> int:
         """Bytes of all files of the store."""
         return _size(self.root)
+
+
+def problems(record: journal.Record) -> list[Problem]:
+    """Everything in a record that is not as it was written; empty if it is whole."""
+    found = journal.problems(record)
+    lost = missing(record.events(), record.payload)
+    known = {problem.text for problem in found}
+    return [*found, *(Problem("payload", text) for _, text in lost if text not in known)]
 
 
 def _unreadable(root: Path, error: OSError) -> StoreError:

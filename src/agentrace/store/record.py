@@ -118,6 +118,12 @@ class RunRecord:
         """Whether the run has no end, and nobody is left who could write one."""
         return self.trace.run.status in ("pending", "running") and not self.live
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether more was written after the last event that can be read."""
+        last = self.trace.run.last_seq
+        return any(first > last for first, _ in self.holes)
+
     def elements(self, step_id: int) -> list[Chunk]:
         """What a generator step handed over and was sent, in order."""
         return [chunk for part in self._parts(step_id, 0) for chunk in part.chunks]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from agentrace.canonical import tags
 from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
 from agentrace.errors import CorruptRecord
+from agentrace.events import ArtifactStored
 
 _HOLDING: Final = frozenset(
     {
@@ -25,29 +26,51 @@ _HOLDING: Final = frozenset(
     }
 )
 """Kinds of values whose encoding holds other values."""
+_ARTIFACT: Final = ArtifactStored.__struct_config__.tag
 _NESTED: Final = frozenset({"value", "list", "body"})
 """Kinds of payloads that are values themselves."""
 
 
+class Reached(Struct, frozen=True):
+    """A payload that an event needs: its data, or why that cannot be read."""
+
+    digest: bytes
+    kind: str
+    data: bytes | None
+    why: str = ""
+
+
+Known: TypeAlias = set[tuple[bytes, str]]
+"""Digest and kind of what was reached before."""
+
+
+def reached(event: bytes, payload: Callable[[bytes], bytes], known: Known) -> Iterator[Reached]:
+    """What ``event`` needs and is not known yet, each after what it needs itself. Raises ``CorruptRecord``."""
+    needed = (*references(event), *_artifact(event))
+    waiting: list[tuple[bytes, str, bytes | None]] = [(digest, kind, None) for digest, kind in needed]
+    while waiting:
+        digest, kind, data = waiting.pop()
+        if data is not None:
+            yield Reached(digest, kind, data)
+            continue
+        if (digest, kind) in known:
+            continue
+        known.add((digest, kind))
+        try:
+            data = payload(digest)
+            inner = [*(references(data) if kind in _NESTED else ()), *_base(data, kind)]
+        except CorruptRecord as failure:
+            yield Reached(digest, kind, None, failure.what)
+            continue
+        waiting.append((digest, kind, data))
+        waiting.extend((below, of, None) for below, of in inner)
+
+
 def missing(events: Iterable[bytes], payload: Callable[[bytes], bytes]) -> list[tuple[bytes, str]]:
     """The digests that can be reached from ``events`` but not read, and why; in the order in which they are met."""
-    known: set[bytes] = set()
-    lost: list[tuple[bytes, str]] = []
-    waiting: list[tuple[bytes, str]] = []
-    for event in events:
-        waiting.extend(references(event))
-        while waiting:
-            digest, kind = waiting.pop()
-            if digest in known:
-                continue
-            known.add(digest)
-            try:
-                data = payload(digest)
-                waiting.extend(references(data) if kind in _NESTED else ())
-                waiting.extend(_base(data, kind))
-            except CorruptRecord as failure:
-                lost.append((digest, failure.what))
-    return lost
+    known: Known = set()
+    lost = (found for event in events for found in reached(event, payload, known) if found.data is None)
+    return list({found.digest: (found.digest, found.why) for found in lost}.values())
 
 
 def references(data: bytes | Raw) -> Iterator[tuple[bytes, str]]:
@@ -94,6 +117,15 @@ def _reference(data: bytes) -> tuple[bytes, str]:
             return digest, kind
         case _:
             raise CorruptRecord("a reference to a payload is malformed", do="do not trust this record")
+
+
+def _artifact(event: bytes) -> Iterator[tuple[bytes, str]]:
+    """The payload that an ``ArtifactStored`` names by its digest alone."""
+    match load(event):
+        case [int(tag), int(), int(), int(), bytes(digest), *_] if tag == _ARTIFACT:
+            yield digest, "bytes"
+        case _:
+            return
 
 
 def _base(node: bytes, kind: str) -> Iterator[tuple[bytes, str]]:

@@ -23,21 +23,26 @@ class ToolCall(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Token counts to report; what is left out is estimated from the texts."""
+    """Token counts to report; what is left out is estimated from the texts.
+
+    ``cached`` (read from the provider's cache) and ``written`` (to it) are parts of ``input``, ``reasoning`` is part
+    of ``output``, whatever a provider's own counts include.
+    """
 
     input: int | None = None
     output: int | None = None
     cached: int | None = None
     reasoning: int | None = None
+    written: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every answer has.
 
-    ``on`` keeps it for one endpoint ("chat", "responses", "embeddings", "models"). ``delay`` is the wait
-    before the first byte, ``chunk_delay`` the wait between two chunks of a stream, both in seconds;
-    left out, they are the provider's ``latency`` and ``chunk_latency``. ``headers`` are added to the
-    usual ones, or replace them.
+    ``on`` keeps it for one endpoint ("chat", "responses", "embeddings", "messages", "count_tokens",
+    "models"). ``delay`` is the wait before the first byte, ``chunk_delay`` the wait between two chunks of a
+    stream, both in seconds; left out, they are the provider's ``latency`` and ``chunk_latency``.
+    ``headers`` are added to the usual ones, or replace them.
     """
 
     on: str | None = None

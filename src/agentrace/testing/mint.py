@@ -44,11 +44,17 @@ class Mint:
     ``now`` is in seconds since 1970.
     """
 
-    __slots__ = ("_random", "now")
+    __slots__ = ("_random", "_request", "now")
 
     def __init__(self, random: Random, now: int) -> None:
         self._random = random
+        self._request = ""
         self.now = now
+
+    def request_id(self, prefix: str, length: int) -> str:
+        """The request's id, ``length`` letters and digits behind ``prefix``: the same wherever the answer tells it."""
+        self._request = self._request or prefix + self.letters(length)
+        return self._request
 
     def hex(self, length: int) -> str:
         """``length`` hexadecimal digits."""

@@ -114,7 +114,7 @@ class StubProvider(Words["StubProvider"]):
     def serve(self, *, port: int = 0) -> Serving:
         """A server on 127.0.0.1 for a ``with`` or ``async with`` block, which gives its URL.
 
-        The URL has no path: OpenAI's client wants ``base_url=f"{url}/v1"``.
+        The URL has no path: OpenAI's client wants ``base_url=f"{url}/v1"``, Anthropic's ``base_url=url``.
         """
         return Serving(self.app, port=port)
 
@@ -130,8 +130,9 @@ class StubProvider(Words["StubProvider"]):
             return
         body = await _body(receive)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        turn = turn_of(scope["method"], path, body)
-        request = self._note(scope, body, turn)
+        headers = _headers(scope)
+        turn = turn_of(scope["method"], path, body, headers)
+        request = self._note(scope, headers, body, turn)
         mint = self._mint(request)
         answer = turn.failure or await self._chosen(request, turn.endpoint)
         delay = mint.seconds(self._latency if answer is None or answer.delay is None else answer.delay)
@@ -151,11 +152,7 @@ class StubProvider(Words["StubProvider"]):
             self._rules.append(rule)
         return self
 
-    def _note(self, scope: Message, body: bytes, turn: Turn) -> Request:
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    def _note(self, scope: Message, headers: dict[str, str], body: bytes, turn: Turn) -> Request:
         ask = turn.ask
         with self._lock:
             self._received += 1
@@ -223,6 +220,15 @@ async def _asked(answerer: Answer | Answerer, request: Request) -> Answer | None
     if found is None or isinstance(found, Answer):
         return found
     return said("reply", found, {})
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    """The headers of a request by their names in lower case; those with the same name are one."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
 def _suits(answer: Answer, endpoint: Endpoint) -> bool:

@@ -34,7 +34,8 @@ class Ask:
 
     ``text`` and ``role`` are those of the last message. ``must_call`` names the tools of which one has to
     be called. ``schema`` is the shape the answer must have ({} is any JSON object). ``limit`` is the most
-    tokens it may have. ``input_tokens`` is an estimate; ``resumed`` says that the model has spoken before.
+    tokens it may have. ``input_tokens`` is an estimate; ``resumed`` says that the model has spoken before, ``caches``
+    that what it was told then is cached.
     ``inputs`` are the texts to embed, ``dimensions`` the length of their vectors. ``body`` is the decoded
     request.
     """
@@ -52,6 +53,7 @@ class Ask:
     thinks: bool = False
     input_tokens: int = 0
     resumed: bool = False
+    caches: bool = True
     inputs: tuple[str, ...] = ()
     dimensions: int = 0
 
@@ -61,8 +63,8 @@ class Request:
     """One request that the stub received.
 
     ``number`` counts from 1; ``time`` is seconds since 1970; header names are in lower case; ``endpoint`` is
-    "chat", "responses", "embeddings", "models" or "" for a path nobody serves. ``text`` and ``role`` are
-    those of the last message, ``tools`` the names of the tools on offer.
+    "chat", "responses", "embeddings", "messages", "count_tokens", "models" or "" for a path nobody serves.
+    ``text`` and ``role`` are those of the last message, ``tools`` the names of the tools on offer.
     """
 
     number: int
@@ -111,7 +113,8 @@ class Wire:
 
     ``headers`` are those of every answer, given the seconds it took. ``failure`` gives an error's content
     type and body. ``unknown`` is the error for a method and path that no endpoint serves, ``unreadable`` the
-    one for a body that is not a JSON object.
+    one for a body that is not a JSON object. ``marked_by`` is a header that only this provider's clients send, for
+    paths that several providers have.
     """
 
     name: str
@@ -120,16 +123,18 @@ class Wire:
     failure: Callable[[Failure, Ask, Mint], tuple[str, bytes]]
     unknown: Callable[[str, str], Failure]
     unreadable: Failure
+    marked_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The token counts of one answer; ``cached`` is part of ``input``, ``reasoning`` part of ``output``."""
+    """The token counts of an answer; ``cached`` and ``written`` are parts of ``input``, ``reasoning`` of ``output``."""
 
     input: int
     output: int
     cached: int
     reasoning: int
+    written: int
 
 
 def decoded(body: bytes) -> Any:
@@ -153,12 +158,13 @@ def tokens(ask: Ask, replies: list[Reply], mint: Mint) -> Tokens:
     """
     given = replies[0].usage
     told = (given.input, given.output, given.cached, given.reasoning) if given else (None,) * 4
+    written = given.written if given is not None and given.written is not None else 0
     reads = ask.input_tokens if told[0] is None else told[0]
     thinks = ask.thinks or replies[0].reasoning is not None
     thoughts = told[3] if told[3] is not None else 64 * mint.whole(1, 6) if thinks else 0
     writes = thoughts + sum(estimate(_length(reply)) for reply in replies) if told[1] is None else told[1]
-    block = (reads // 128 - 1) * 128 if ask.resumed and reads >= 1024 else 0
-    return Tokens(reads, writes, block if told[2] is None else told[2], thoughts)
+    block = (reads // 128 - 1) * 128 if ask.resumed and ask.caches and reads >= 1024 else 0
+    return Tokens(reads, writes, block if told[2] is None else told[2], thoughts, written)
 
 
 def _length(reply: Reply) -> int:

@@ -119,7 +119,7 @@ def _json(text: str) -> Any:
 
 INTEGRATION = Integration(
     name="openai",
-    requires="openai>=3,<4",
+    requires="openai>=1.40,<4",
     targets=("openai._base_client:SyncAPIClient.request", "openai._base_client:AsyncAPIClient.request"),
     reader=StainlessReader(
         kinds={

@@ -174,11 +174,12 @@ def _fingerprint(ask: Ask) -> str | None:
 
 
 def _usage(used: Tokens) -> dict[str, Any]:
+    written = {"cache_write_tokens": used.written} if used.written else {}
     return {
         "prompt_tokens": used.input,
         "completion_tokens": used.output,
         "total_tokens": used.input + used.output,
-        "prompt_tokens_details": {"cached_tokens": used.cached, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": used.cached, **written, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": used.reasoning,
             "audio_tokens": 0,

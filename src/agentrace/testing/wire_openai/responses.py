@@ -273,7 +273,7 @@ def _sse(event: Event, number: int) -> bytes:
 def _usage(used: Tokens) -> Event:
     return {
         "input_tokens": used.input,
-        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.written},
         "output_tokens": used.output,
         "output_tokens_details": {"reasoning_tokens": used.reasoning},
         "total_tokens": used.input + used.output,

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def told_by(body: bytes) -> dict[str, Any]:
-    """Finish reason, text, model, and usage as (input, output, cached, reasoning), of a whole body or a stream."""
+    """Finish reason, text, model, and usage as (input, output, cached, reasoning, written), of a whole body or a stream."""
     told: dict[str, Any] = {"finish": "", "text": "", "model": "", "usage": None}
     for part in _parts(body):
         if "response" in part:
@@ -41,7 +41,7 @@ def _parts(body: bytes) -> list[Any]:
         return []
 
 
-def _usage(told: dict[str, Any]) -> tuple[int, int, int, int]:
+def _usage(told: dict[str, Any]) -> tuple[int, int, int, int, int]:
     given = "prompt" if "prompt_tokens" in told else "input"
     made = "completion" if given == "prompt" else "output"
     return (
@@ -49,4 +49,5 @@ def _usage(told: dict[str, Any]) -> tuple[int, int, int, int]:
         told.get(f"{made}_tokens", 0),
         (told.get(f"{given}_tokens_details") or {}).get("cached_tokens") or 0,
         (told.get(f"{made}_tokens_details") or {}).get("reasoning_tokens") or 0,
+        (told.get(f"{given}_tokens_details") or {}).get("cache_write_tokens") or 0,
     )

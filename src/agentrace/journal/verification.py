@@ -25,7 +25,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 def verify(root: Path, run_id: bytes, *, references: References = lambda event: ()) -> list[Problem]:
     """All that is wrong with a run; empty if nothing is. Raises RunNotFound."""
-    record = open_record(root, run_id)
+    return problems(open_record(root, run_id), references=references)
+
+
+def problems(record: Record, *, references: References = lambda event: ()) -> list[Problem]:
+    """All that is wrong with a record; empty if nothing is."""
     chain = _chain_problems(record)
     payloads = _payload_problems(record, references)
     damage = [

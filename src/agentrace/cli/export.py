@@ -1,0 +1,111 @@
+"""``agentrace export``: runs with all that they need, in one file, and what was taken out of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from agentrace.archive import Emptying, Exported, export, redacting, with_children
+from agentrace.archive.changing import Changing, Unchanged
+from agentrace.cli.escaping import plain
+from agentrace.cli.opening import home_option, named, settings
+from agentrace.cli.opening import runs as open_runs
+from agentrace.cli.terminal import write
+from agentrace.cli.units import counted, size
+from agentrace.config import Settings
+from agentrace.query import Runs
+from agentrace.redact import Profile, environment_secrets, redactor
+
+FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
+
+
+@click.command()
+@click.argument("run", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The file to write, NAME.agentrace; one that is there is replaced.",
+)
+@click.option("--all", "everything", is_flag=True, help="Take every run of the store.")
+@click.option("--only-failed", is_flag=True, help="Of these, take the runs that failed, or started one that did.")
+@click.option("--without-payloads", is_flag=True, help="Leave out what was said: arguments, results, messages, bodies.")
+@click.option("--redact", type=click.Choice(["default", "strict"]), help="Take out the secrets of this profile.")
+@home_option
+def command(
+    run: tuple[str, ...],
+    output: Path,
+    everything: bool,
+    only_failed: bool,
+    without_payloads: bool,
+    redact: str | None,
+    home: Path | None,
+) -> None:
+    """Write each RUN, with the runs of the processes it started, into one trace file.
+
+    The same runs make the same bytes. The file can be read in place by every command that takes a RUN. What is
+    recorded was redacted when it was; --redact strict takes out personal data as well.
+
+    \b
+    Example:
+      agentrace export @last -o shop.agentrace
+      agentrace export --all --only-failed --redact strict -o failures.agentrace
+    """
+    if bool(run) == everything:
+        raise click.UsageError("Name the runs to export, or say --all.")
+    if without_payloads and redact:
+        raise click.UsageError("--without-payloads leaves nothing to redact: say one of them.")
+    runs, chosen = _chosen(run, home)
+    kept = [run_id for run_id in chosen if not only_failed or _failed(runs, run_id)]
+    if not kept:
+        raise click.UsageError("None of these runs failed." if chosen else "There are no runs to export.")
+    done = export(runs, kept, output, _changing(settings(None), without_payloads, redact))
+    write(exported_lines(done, len(chosen) - len(kept)))
+
+
+def exported_lines(done: Exported, left_out: int) -> Iterator[str]:
+    """What is in the file, and what is not."""
+    members, removed = done.manifest.runs, done.manifest.removed
+    events, payloads = sum(run.events for run in members), sum(run.payloads for run in members)
+    holds = ", ".join((counted(len(members), "run"), counted(events, "event"), counted(payloads, "payload")))
+    yield f"{plain(str(done.path))}: {holds}, {size(done.size)}"
+    missing = sum(len(run.missing) for run in members)
+    taken = [f"{count:,} {kind}" for kind, count in removed.secrets.items() if count > 0]
+    told = [
+        f"{counted(left_out, 'run')} that did not fail" if left_out else "",
+        "all arguments, results, messages and bodies" if removed.payloads else "",
+        f"{', '.join(taken) or 'no secrets'} ({removed.redaction})" if removed.redaction else "",
+        f"{counted(removed.events, 'event')} of a newer agentrace" if removed.events else "",
+    ]
+    yield f"removed: {'; '.join(filter(None, told)) or 'nothing'}"
+    if missing and not removed.payloads:
+        yield f"missing: {counted(missing, 'payload')} that the record refers to and that cannot be read"
+
+
+def _chosen(names: Sequence[str], home: Path | None) -> tuple[Runs, list[bytes]]:
+    if not names:
+        runs = open_runs(home)
+        return runs, [head.run_id for head in runs.roots()]
+    found = [named(name, home) for name in names]
+    runs = found[0][0]
+    if any(other.store.root != runs.store.root for other, _, _ in found):
+        raise click.UsageError("All runs of one export have to be in the same store, or in the same file.")
+    return runs, list(dict.fromkeys(run_id for _, run_id, _ in found))
+
+
+def _failed(runs: Runs, run_id: bytes) -> bool:
+    return any(runs.summary(one).status in FAILED for one in with_children(runs, [run_id]))
+
+
+def _changing(given: Settings, without_payloads: bool, redact: str | None) -> Changing:
+    if without_payloads:
+        return Emptying
+    if redact is None:
+        return Unchanged
+    profile: Profile = "strict" if redact == "strict" else "default"
+    return redacting(redactor(profile, given.redact_patterns, environment_secrets(os.environ)))

@@ -1,0 +1,124 @@
+"""anthropic: messages, token counts, batches and everything else of its client's request funnel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentrace.integrations.declaration import Facts, Integration, ToolCall, ToolResult, Usage
+from agentrace.integrations.stainless import StainlessReader
+
+
+def facts(request: Any, responses: Sequence[Any]) -> Facts:
+    """What a call meant, from the request's JSON and the response's JSON or stream events.
+
+    Shapes: the Messages API reference, object ``message`` and the events ``message_start``, ``content_block_*`` and
+    ``message_delta``; and the older ``completion``.
+    """
+    request = request if isinstance(request, Mapping) else {}
+    parts = _mappings(responses)
+    message = _streamed(parts) if any(part.get("type") == "message_start" for part in parts) else _whole(parts)
+    blocks = _mappings(message.get("content"))
+    usage = message.get("usage")
+    return Facts(
+        model=message.get("model") or str(request.get("model") or ""),
+        finish_reason=message.get("stop_reason") or "",
+        text="".join(block.get("text") or "" for block in blocks if block.get("type") == "text"),
+        usage=_usage(usage) if isinstance(usage, Mapping) and usage else None,
+        tool_calls=[
+            ToolCall(str(block.get("id", "")), str(block.get("name", "")), block.get("input"))
+            for block in blocks
+            if block.get("type") == "tool_use"
+        ],
+        tool_results=[
+            ToolResult(str(block.get("tool_use_id", "")), block.get("content"))
+            for said in _mappings(request.get("messages"))
+            for block in _mappings(said.get("content"))
+            if block.get("type") == "tool_result"
+        ],
+    )
+
+
+def _whole(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The message of an answer in one piece; a completion, also one in events, is made one."""
+    completed = [part for part in parts if isinstance(part.get("completion"), str)]
+    if completed:
+        return {**completed[-1], "content": [{"type": "text", "text": "".join(p["completion"] for p in completed)}]}
+    return next((part for part in reversed(parts) if part.get("type") == "message"), {})
+
+
+def _streamed(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The message that the events of a stream make, as far as they came. Their counts of tokens are running totals."""
+    message: dict[str, Any] = {}
+    blocks: dict[Any, dict[str, Any]] = {}
+    pieces: dict[Any, list[str]] = {}
+    for part in parts:
+        kind, place, delta = part.get("type"), part.get("index"), part.get("delta") or {}
+        if kind == "message_start":
+            message = dict(part.get("message") or {})
+        elif kind == "content_block_start":
+            blocks[place] = dict(part.get("content_block") or {})
+        elif kind == "content_block_delta" and delta.get("type") == "text_delta":
+            block = blocks.setdefault(place, {"type": "text"})
+            block["text"] = (block.get("text") or "") + (delta.get("text") or "")
+        elif kind == "content_block_delta" and delta.get("type") == "input_json_delta":
+            pieces.setdefault(place, []).append(delta.get("partial_json") or "")
+        elif kind == "message_delta":
+            message["stop_reason"] = delta.get("stop_reason") or message.get("stop_reason")
+            told = {name: count for name, count in (part.get("usage") or {}).items() if count is not None}
+            message["usage"] = {**(message.get("usage") or {}), **told}
+    for place, texts in pieces.items():
+        if "".join(texts):
+            blocks.setdefault(place, {})["input"] = _json("".join(texts))
+    message["content"] = [block for _, block in sorted(blocks.items(), key=lambda item: str(item[0]).zfill(8))]
+    return message
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    """The tokens of an answer. ``input_tokens`` leave out what the cache was read or written for, writes for five
+    minutes and for an hour are one sum, and those of a compaction on the provider's side stand beside the rest."""
+    told = [usage, *(one for one in _mappings(usage.get("iterations")) if one.get("type") == "compaction")]
+    output = sum(_count(one, "output_tokens") for one in told)
+    thought = min(output, _count(usage.get("output_tokens_details"), "thinking_tokens"))
+    return Usage(
+        input_fresh=sum(_count(one, "input_tokens") for one in told),
+        cache_read=sum(_count(one, "cache_read_input_tokens") for one in told),
+        cache_write=sum(_written(one) for one in told),
+        output_visible=output - thought,
+        reasoning=thought,
+    )
+
+
+def _written(usage: Mapping[str, Any]) -> int:
+    by_life = usage.get("cache_creation")
+    apart = _count(by_life, "ephemeral_5m_input_tokens") + _count(by_life, "ephemeral_1h_input_tokens")
+    return _count(usage, "cache_creation_input_tokens") or apart
+
+
+def _count(counts: Any, name: str) -> int:
+    value = counts.get(name) if isinstance(counts, Mapping) else None
+    return value if isinstance(value, int) else 0
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    several = isinstance(items, Sequence) and not isinstance(items, str | bytes)
+    return [item for item in items if isinstance(item, Mapping)] if several else []
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+INTEGRATION = Integration(
+    name="anthropic",
+    requires="anthropic>=0.40,<3",
+    targets=("anthropic._base_client:SyncAPIClient.request", "anthropic._base_client:AsyncAPIClient.request"),
+    reader=StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/"),
+    facts=facts,
+    credentials={"ANTHROPIC_API_KEY": "replayed-without-a-key"},
+    signed_in_by=("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),
+)

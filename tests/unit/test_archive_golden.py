@@ -1,0 +1,83 @@
+"""Trace files that were written once and are kept: today's reader reads them, today's writer makes the same bytes.
+
+``GOLDEN=write pytest tests/unit/test_archive_golden.py`` makes those that are not there; one that was released is never
+made anew. A new format gets files of its own beside the old ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from msgspec.structs import replace
+
+from agentrace.archive import Emptying, Manifest, TraceFile
+from agentrace.archive.changing import Changing, Unchanged
+from agentrace.query import Runs
+from tests.unit.example_trace import example
+from tests.unit.golden import GOLDEN
+from tests.unit.trace_files import content, exported, file_of, shop
+from tests.unit.travel_run import travel
+
+ZSTD: tuple[int, int, int] = (1, 5, 7)
+"""The version of zstd with which the files were made: another one may compress the same text otherwise."""
+
+
+def _made(changing: Changing = Unchanged) -> Callable[[Path], bytes]:
+    return lambda root: file_of(root, travel, shop, changing=changing).read_bytes()
+
+
+FILES: dict[str, Callable[[Path], bytes]] = {
+    "v1-example.agentrace": lambda _: example(),
+    "v1-travel.agentrace": _made(),
+    "v1-without-payloads.agentrace": _made(Emptying),
+}
+
+
+KEPT = sorted({*FILES, *(file.name for file in (GOLDEN / "traces").glob("*.agentrace"))})
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path) -> None:
+    """The files that are not there yet, if they are asked for."""
+    for name, make in FILES.items():
+        if os.environ.get("GOLDEN") == "write" and not (GOLDEN / "traces" / name).exists():
+            (GOLDEN / "traces" / name).write_bytes(make(tmp_path))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_todays_writer_makes_the_same_bytes(name: str, tmp_path: Path) -> None:
+    file, again = GOLDEN / "traces" / name, tmp_path / name
+
+    exported(Runs(TraceFile(file)), again)
+
+    if name == "v1-example.agentrace" or zstandard.ZSTD_VERSION == ZSTD:
+        assert again.read_bytes() == file.read_bytes()
+    assert content(again) == content(file)
+    assert _told(again) == _told(file)
+
+
+def _told(path: Path) -> Manifest:
+    """The manifest without what depends on how well zstd compresses."""
+    manifest = TraceFile(path).manifest
+    return replace(manifest, runs=[replace(run, length=0, digest=b"") for run in manifest.runs])
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_todays_reader_reads_every_file_that_was_kept(name: str) -> None:
+    path = GOLDEN / "traces" / name
+
+    found = content(path)
+
+    runs = Runs(TraceFile(path))
+    assert not found.honest
+    assert runs.ids
+    assert all(runs.check(run_id).problems == [] for run_id in runs.ids)
+    assert sum(map(len, found.events.values())) == sum(run.events for run in TraceFile(path).manifest.runs)
+
+
+def test_the_example_of_the_page_is_the_golden_file() -> None:
+    assert example() == (GOLDEN / "traces" / "v1-example.agentrace").read_bytes()
