@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from agentrace.errors import AgentraceError, ReplayDivergence
     from agentrace.runtime import Status, flush, init, run, shutdown, status
+    from agentrace.runtime.block import replay
 
 _HOMES = {
     "agentrace.capture.decorators": (
@@ -41,6 +42,7 @@ _HOMES = {
         "validator",
     ),
     "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
+    "agentrace.runtime.block": ("replay",),
     "agentrace.runtime": ("Status", "flush", "init", "run", "shutdown", "status"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -56,6 +58,7 @@ __all__ = [
     "init",
     "model",
     "planner",
+    "replay",
     "retriever",
     "run",
     "safety",

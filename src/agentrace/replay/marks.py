@@ -83,25 +83,32 @@ class _Happened(Struct, frozen=True, gc=False):
 def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> list[_Happened]:
     """What happened, in order. What a wire carried is written a little later than it came; the rest at once."""
     items: list[_Happened] = []
+    began: dict[int, int] = {}
+    """By step, what the time since its dispatch counts from."""
+    ends: dict[int, int] = {}
     now = 0
     for event in recorded:
         step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
         if step is None:
             continue
-        began = step.dispatched.ts
         if isinstance(event, events.StreamChunks):
+            since = began.get(step.id, step.dispatched.ts)
             now = now if event.exchange else max(now, event.ts)
             items += [
-                _Happened(began + c.at_ns if event.exchange else now, event, step, number, c.at_ns)
+                _Happened(since + c.at_ns if event.exchange else now, event, step, number, c.at_ns)
                 for number, c in enumerate(event.chunks, event.first)
                 if c.op in ("yield", "bytes")
             ]
         elif isinstance(event, (events.ExchangeAnswered, events.ExchangeEnded)):
-            items.append(_Happened(began + event.at_ns, event, step, 0, event.at_ns))
+            began[step.id] = event.ts - event.at_ns
+            items.append(_Happened(event.ts, event, step, 0, event.at_ns))
         else:
             now = max(now, event.ts)
             items.append(_Happened(now, event, step, 0, getattr(event, "duration_ns", 0)))
-    items.sort(key=lambda item: item.ns)
+            if not isinstance(event, events.StepDispatched):
+                ends[step.id] = now
+    # Two clocks are never quite the same: what belongs to a step came before its end, whatever they say.
+    items.sort(key=lambda item: min(item.ns, ends.get(item.step.id, item.ns)))
     return items
 
 

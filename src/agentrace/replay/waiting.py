@@ -21,6 +21,7 @@ _BLOCKED_IN: Final = frozenset(
         ("subprocess.py", "_try_wait"),
         ("popen_fork.py", "poll"),
         ("background.py", "_run"),
+        ("behind.py", "_work"),
     }
 )
 """File and function of the top Python frame of a thread that is blocked, or has nothing to do."""

@@ -40,6 +40,7 @@ class Runtime:
         open_recorder: Callable[[bytes], Recorder] | None = None,
         tape: Tape | None = None,
         origin: events.Origin = events.Origin(),  # noqa: B008  (frozen)
+        answering: bool = False,
     ) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock() if clock is None else clock
@@ -51,7 +52,9 @@ class Runtime:
         self.origin = origin
         self.watch = ImportWatch()
         self.instrumentation = Instrumentation(
-            self.watch, {"tool": settings.tools, "retriever": settings.retrievers}, answering=tape is not None
+            self.watch,
+            {"tool": settings.tools, "retriever": settings.retrievers},
+            answering=answering or tape is not None,
         )
         self.behind = Behind() if open_recorder is None else None
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
@@ -253,7 +256,7 @@ class Runtime:
             None,
             surroundings.own_modules(list(sys.modules.values())),
             seen.versions(),
-            "",
+            surroundings.stdin_digest(),
             list(seen.tools()),
             list(seen.unsupported()),
         )
