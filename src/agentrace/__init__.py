@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         trace,
         validator,
     )
+    from agentrace.capture.values import getenv, input, now, random, uuid4  # noqa: A004
     from agentrace.errors import AgentraceError, ReplayDivergence
     from agentrace.runtime import Status, flush, init, run, shutdown, status
     from agentrace.runtime.block import replay
@@ -41,6 +42,7 @@ _HOMES = {
         "trace",
         "validator",
     ),
+    "agentrace.capture.values": ("getenv", "input", "now", "random", "uuid4"),
     "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
     "agentrace.runtime.block": ("replay",),
     "agentrace.runtime": ("Status", "flush", "init", "run", "shutdown", "status"),
@@ -55,9 +57,13 @@ __all__ = [
     "agent",
     "embedding",
     "flush",
+    "getenv",
     "init",
+    "input",
     "model",
+    "now",
     "planner",
+    "random",
     "replay",
     "retriever",
     "run",
@@ -67,6 +73,7 @@ __all__ = [
     "step",
     "tool",
     "trace",
+    "uuid4",
     "validator",
 ]
 

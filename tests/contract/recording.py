@@ -110,7 +110,7 @@ def recording(**settings: object) -> Iterator[Recording]:
 
 
 @contextmanager
-def replaying(source: RunRecord, **manner: Any) -> Iterator[Recording]:
+def replaying(source: RunRecord, settings: dict[str, object] | None = None, **manner: Any) -> Iterator[Recording]:
     """Answer what happens in the block from ``source``; what it leaves unanswered is a divergence too."""
     memory = Memory()
     known = replayable(source, inferred(source))
@@ -122,7 +122,7 @@ def replaying(source: RunRecord, **manner: Any) -> Iterator[Recording]:
         on_divergence=lambda divergence, step: None,
         give_up=_no_end,
     )
-    made = Recording(tape, memory)
+    made = Recording(tape, memory, **(settings or {}))
     made.start()
     try:
         yield made

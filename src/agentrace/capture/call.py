@@ -226,7 +226,7 @@ def call_site(frame: FrameType | None) -> str:
             if len(_sites) > _MOST_SITES:
                 _sites.clear()
             known = _sites[id(code)] = (code, {})
-            if _is_library(code.co_filename):
+            if is_library(code.co_filename):
                 known[1][-1] = ""
         if -1 not in known[1]:
             site = known[1].get(frame.f_lasti)
@@ -241,5 +241,6 @@ def call_site(frame: FrameType | None) -> str:
 _LIBRARIES: Final = tuple({sys.prefix + "/lib/", sys.base_prefix + "/lib/", __file__.rpartition("/capture/")[0] + "/"})
 
 
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
+    """Whether a file of code is the standard library's, an installed one's or ours."""
     return filename.startswith((*_LIBRARIES, "<frozen")) or "/site-packages/" in filename

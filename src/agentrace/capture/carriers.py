@@ -26,12 +26,12 @@ _replaced: list[tuple[Any, str, Any, Any]] = []
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Put ``make(original)`` in place of ``owner.name``, once; :func:`restore_all` takes it back."""
-    original = owner.__dict__[name]
+    original = owner.__dict__[name] if name in owner.__dict__ else getattr(owner, name)
     if getattr(original, "_agentrace", False):
         return
     replacement: Any = functools.wraps(original)(make(original))
     replacement._agentrace = True
-    _replaced.append((owner, name, original, replacement))
+    _replaced.append((owner, name, owner.__dict__.get(name), replacement))
     setattr(owner, name, replacement)
 
 
@@ -39,7 +39,11 @@ def restore_all() -> None:
     """Take back every replacement, newest first; one that somebody has wrapped since stays below, and does nothing."""
     while _replaced:
         owner, name, original, replacement = _replaced.pop()
-        if owner.__dict__.get(name) is replacement:
+        if owner.__dict__.get(name) is not replacement:
+            continue
+        if original is None:  # it was inherited
+            delattr(owner, name)
+        else:
             setattr(owner, name, original)
 
 
@@ -124,6 +128,24 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
             FLOW.set(outside)
 
     return create_task
+
+
+def carry_uvloop(module: ModuleType) -> None:
+    """The same for the loops of ``uvloop``. How often they go round is their own secret."""
+    replace(module.Loop, "create_task", _create_task)
+
+
+def carry_worker_threads(module: ModuleType) -> None:
+    """Jobs that are handed to threads which are there already carry their flow. ``module`` is ``anyio.to_thread``."""
+    replace(module, "run_sync", _run_sync)
+
+
+def _run_sync(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def run_sync(func: Any, *args: Any, **options: Any) -> Any:
+        flow = _branch("thread")
+        return await original(func if flow is None else _Job(func, flow), *args, **options)
+
+    return run_sync
 
 
 def carry_completions(module: ModuleType) -> None:

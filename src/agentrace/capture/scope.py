@@ -62,6 +62,7 @@ class Flow:
         "step_path",
         "task",
         "thread",
+        "values",
     )
 
     def __init__(
@@ -84,6 +85,8 @@ class Flow:
         self.ordinals = itertools.count()
         """Ordinals of the steps dispatched in this flow."""
         self.branches: dict[str, int] = {}
+        self.values = 0
+        """Values of the outside world that this flow has asked for."""
         self.loop: LoopState | None = None
         self._derived: dict[int, Flow] | None = None
         self.step: Any = None

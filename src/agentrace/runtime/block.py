@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from msgspec.structs import replace
+
 from agentrace import archive, config, runtime
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
@@ -58,7 +60,10 @@ class replay:
         else:
             runs = archive.runs_at(file.path)
             run_id = runs.find(file.run) if file.run else archive.only_run(runs)
-        self._replaying = Replaying(runs, runs.record(run_id), settings, self._manner)
+        source = runs.record(run_id)
+        started = source.trace.run.started
+        settings = replace(settings, patch=() if started is None else tuple(started.patched))
+        self._replaying = Replaying(runs, source, settings, self._manner)
         self._replaying.begin_block()
         return self
 
