@@ -18,7 +18,7 @@ import uvloop
 
 import agentrace
 from tests.e2e.place import PYTHON, Place
-from tests.unit.replays import exact
+from tests.unit.replays import exact, record_of, replayed
 
 _counter = itertools.count()
 _chance = random.Random(7)
@@ -46,7 +46,7 @@ async def racing() -> Any:
 
     pending = {asyncio.create_task(agent(number)) for number in range(5)}
     while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     return log
 
 
@@ -56,8 +56,6 @@ def test_uvloop() -> None:
 
 
 def test_a_loop_of_another_kind_replays_it_too() -> None:
-    from tests.unit.replays import record_of, replayed
-
     seen, record = record_of(lambda: uvloop.run(racing()))
     again = replayed(record, lambda: asyncio.run(racing()))
 
@@ -102,11 +100,11 @@ def test_task_groups_that_fail() -> None:
         raise ValueError(number)
 
     async def program() -> Any:
-        try:
+        tasks: list[asyncio.Task[int]] = []
+        with pytest.raises(BaseExceptionGroup) as raised:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(failing(number)) for number in (3, 1, 2)]
-        except* ValueError as group_error:
-            return sorted(repr(error) for error in group_error.exceptions), [task.cancelled() for task in tasks]
+                tasks += [group.create_task(failing(number)) for number in (3, 1, 2)]
+        return sorted(map(repr, raised.value.exceptions)), [task.cancelled() for task in tasks]
 
     assert exact(program)[0] == ["ValueError(1)"]
 
@@ -175,7 +173,7 @@ def test_processes(way: str, tmp_path: Path) -> None:
     recorded = place.run(PYTHON, "agent.py", way)
     assert recorded.code == 0, recorded
 
-    replayed = place.replay("agent")
+    replayed = place.replay("@last")
 
     assert replayed.out == recorded.out, replayed.err
     assert "agentrace: replay exact" in replayed.err

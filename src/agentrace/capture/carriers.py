@@ -68,8 +68,9 @@ def carry_threads() -> None:
 
 def _thread_start(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
-        ours = self.name.startswith("agentrace-")  # the journal's own; not the program's
-        flow = None if ours or getattr(_pool, "starting", False) else _branch("thread")
+        # The journal's own threads are not the program's; when a library starts its workers depends on timing.
+        apart = self.name.startswith("agentrace-") or type(self).__module__.startswith("anyio.")
+        flow = None if apart or getattr(_pool, "starting", False) else _branch("thread")
         if flow is not None:
             self.__dict__[_ATTRIBUTE] = flow
         original(self)

@@ -31,6 +31,7 @@ def command(
     name: str | None,
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
+    patch: str | None,
     home: str | None,
     redact: str | None,
     command: tuple[str, ...],
@@ -51,6 +52,7 @@ def command(
             ("AGENTRACE_NAME", name),
             ("AGENTRACE_TOOLS", ",".join(tools)),
             ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
+            ("AGENTRACE_PATCH", patch),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),
         )
