@@ -227,11 +227,15 @@ class Turnstile:
     # -- loops ---------------------------------------------------------------------------------------------------
 
     def _open(self, parked: Parked) -> None:
+        done = False
         try:
             self._hand_over(parked)
+            done = True
         except Exception as error:
-            self.open_all()  # a fault of ours must not leave the program waiting
             fault(error)
+        finally:
+            if not done:
+                self.open_all()  # a fault of ours must not leave the program waiting
 
     def _hand_over(self, parked: Parked) -> None:
         """In the loop of a gate whose turn has come: let it go, with what came in the same iteration."""
