@@ -354,3 +354,17 @@ def test_a_secret_is_nowhere_in_what_is_written(place: str, method: str) -> None
     everything = b"".join([bytes(data), *payloads.values()])
     assert b"zebra" not in everything
     assert json.dumps(reader.json(data))
+
+
+def test_a_field_that_perhaps_holds_a_secret_is_judged_by_its_value() -> None:
+    encoder, reader, payloads = codec()
+    issued = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY"
+
+    data, _ = encoder.encode({"token": issued, "auth": issued, "next": {"token": " Hello"}})
+
+    assert reader.json(data) == {
+        "token": "⟨redacted:token-field⟩",
+        "auth": "⟨redacted:token-field⟩",
+        "next": {"token": " Hello"},
+    }
+    assert issued.encode() not in bytes(data) + b"".join(payloads.values())
