@@ -249,11 +249,10 @@ def test_a_block_that_leaves_calls_out_raises_at_its_end(kept: Path) -> None:
 
 def test_a_block_makes_no_connection_and_what_follows_may(kept: Path) -> None:
     async def connect() -> None:
-        server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        server.close()
+        async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
 
     with pytest.raises(ReplayDivergence, match="UNPATCHED_NETWORK"), agentrace.replay("drawn", home=kept):
         asyncio.run(connect())

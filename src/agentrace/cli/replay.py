@@ -28,13 +28,13 @@ class _Speed(click.ParamType[float]):
 
     name = "speed"
 
-    def convert(self, value: Any, _: click.Parameter | None, __: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
             speed = {"zero": 0.0, "recorded": 1.0}[value] if value in ("zero", "recorded") else float(value)
         except ValueError:
             speed = -1.0
         if not 0 <= speed < 1e6:
-            self.fail(f"{value!r} is neither zero nor recorded nor a factor such as 2")
+            self.fail(f"{value!r} is neither zero nor recorded nor a factor such as 2", param, ctx)
         return speed
 
 

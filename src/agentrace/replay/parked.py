@@ -33,13 +33,20 @@ class Parked:
             self.lock = allocate_lock()
             self.lock.acquire()
 
-    def go(self) -> None:
-        """Let the waiting code go on; called in its own loop, or from any thread for a thread."""
+    def go(self, *, at_once: bool = False) -> None:
+        """Let the waiting code go on; called in its own loop, or from any thread for a thread.
+
+        Code in a loop goes on in the next iteration, or, with ``at_once``, before this returns.
+        """
         if self.lock is not None:
             if self.lock.locked():
                 self.lock.release()
         elif not self.future.done():
+            ready = getattr(self.loop, "_ready", None)
+            before = 0 if ready is None else len(ready)
             self.future.set_result(None)
+            if at_once and ready is not None and len(ready) == before + 1:
+                ready.pop()._run()  # resumes the task
 
 
 def next_iteration(loop: Any) -> Callable[..., Any]:
