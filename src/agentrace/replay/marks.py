@@ -49,6 +49,11 @@ class Mark(Struct, frozen=True, gc=False):
     at_ns: int
     """Time since its step was dispatched."""
 
+    @property
+    def told(self) -> str:
+        """What it is, in words."""
+        return "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
+
 
 class Order(Struct, frozen=True):
     """The marks of a run, and where each is found."""

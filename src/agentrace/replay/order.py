@@ -22,6 +22,8 @@ from agentrace.replay.marks import ADJACENT_NS, BEGIN, Mark, Order
 from agentrace.replay.parked import Parked, call, end, next_iteration
 from agentrace.replay.settling import Settling
 
+_CLEARLY: Final = 0.9
+"""Of the time that passed before something came: a timer that was due later may have come later."""
 _POLL: Final = 0.0005
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the recorded order can still be reached."""
@@ -268,8 +270,7 @@ class Turnstile:
         if self._too_early(parked, loop, mark):
             return next_iteration(loop)
         due = None if mark.gap_ns < ADJACENT_NS else waiting.next_timer(loop, self)
-        # A timer that was due at about the same time may have been the later one.
-        if due is None or due - loop.time() > 0.9 * (mark.gap_ns - waiting.now_ns() + parked.came_ns) / 1e9:
+        if due is None or due - loop.time() > _CLEARLY * (mark.gap_ns - waiting.now_ns() + parked.came_ns) / 1e9:
             return None
         parked.quiet, parked.timed = 0, True
         return partial(loop.call_at, max(due, loop.time()))
@@ -388,14 +389,10 @@ class Turnstile:
             call(parked.loop, parked.go)
         self._relaxations += 1
         mark = self._marks[index]
-        self._relaxed(f"step {instead.step} was answered before {_told(mark)} of step {mark.step}")
+        self._relaxed(f"step {instead.step} was answered before {mark.told} of step {mark.step}")
         if self._relaxations >= _MOST_RELAXED:
             self.open_all()
 
 
 def _share(one: Mark, other: Mark) -> bool:
     return one.tick == other.tick and one.loop == other.loop
-
-
-def _told(mark: Mark) -> str:
-    return "the beginning" if mark.part == BEGIN else "the end" if not mark.gate else "the answer"

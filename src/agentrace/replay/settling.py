@@ -10,7 +10,7 @@ _SETTLE_NS: Final = 50_000_000
 """How long a thread that got its answer may go on before another gets its own."""
 _AT_ONCE_NS: Final = 30_000
 """What came sooner than this after the mark before it left other threads no time for anything."""
-_ALLOWANCE_NS: Final = 2_000_000
+_ALLOWANCE_NS: Final = 5_000_000
 
 
 class Settling:

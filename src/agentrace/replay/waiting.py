@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 _BLOCKED_IN: Final = frozenset(
@@ -40,12 +40,32 @@ def blocked(ident: int) -> bool:
 
 
 def others_blocked() -> bool:
-    """Whether no other thread of the program is at work."""
+    """Whether no other thread of the program is at work: each waits, or has not moved for a while."""
     frames = sys._current_frames()
     if len(frames) == 1:
         return True
     mine = threading.get_ident()
-    return all(ident == mine or _state(frame.f_code) for ident, frame in frames.items())
+    found = True
+    for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
+        if ident != mine and not _state(frame.f_code) and not _stands_still(ident, frame):
+            found = False
+    return found
+
+
+def _stands_still(ident: int, frame: FrameType) -> bool:
+    """Whether a thread is where it was some milliseconds ago: in a call that is not Python's, which may take long."""
+    place = (id(frame), frame.f_lasti)
+    now = now_ns()
+    known = _seen.get(ident)
+    if known is None or known[0] != place:
+        _seen[ident] = (place, now)
+        return False
+    return now - known[1] > _STILL_NS
+
+
+_seen: dict[int, tuple[tuple[int, int], int]] = {}
+"""By thread, where it was seen, and since when."""
+_STILL_NS: Final = 3_000_000
 
 
 def _state(code: CodeType) -> int:
