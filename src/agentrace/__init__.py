@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         trace,
         validator,
     )
+    from agentrace.capture.values import getenv, input, now, random, uuid4  # noqa: A004
     from agentrace.errors import AgentraceError, ReplayDivergence
     from agentrace.runtime import Status, flush, init, run, shutdown, status
+    from agentrace.runtime.block import replay
 
 _HOMES = {
     "agentrace.capture.decorators": (
@@ -40,7 +42,9 @@ _HOMES = {
         "trace",
         "validator",
     ),
+    "agentrace.capture.values": ("getenv", "input", "now", "random", "uuid4"),
     "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
+    "agentrace.runtime.block": ("replay",),
     "agentrace.runtime": ("Status", "flush", "init", "run", "shutdown", "status"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -53,9 +57,14 @@ __all__ = [
     "agent",
     "embedding",
     "flush",
+    "getenv",
     "init",
+    "input",
     "model",
+    "now",
     "planner",
+    "random",
+    "replay",
     "retriever",
     "run",
     "safety",
@@ -64,6 +73,7 @@ __all__ = [
     "step",
     "tool",
     "trace",
+    "uuid4",
     "validator",
 ]
 

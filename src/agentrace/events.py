@@ -157,6 +157,8 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """The run that started this process, if one did."""
     tags: list[str] = []
     """Free labels."""
+    patched: list[str] = []
+    """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):
@@ -215,6 +217,9 @@ class StepDispatched(Event, frozen=True, tag=3):
     """What a tool does to the world, if it says so: ``none``, ``read``, ``write``."""
     replay: str = ""
     """``answer`` if a replay answers the step from the record, ``reexecute`` if it runs it again."""
+    tick: int = 0
+    """Iteration of the event loop in which it was dispatched, counted as in ``StepCompleted``; a step that ended in the
+    same one never passed control to the loop. 0 outside loops and where it is not known."""
 
 
 class StepCompleted(Event, frozen=True, tag=4):
@@ -238,6 +243,9 @@ class StepCompleted(Event, frozen=True, tag=4):
     """Iteration of the event loop in which it ended; steps that share loop and tick ended together. 0 outside loops."""
     exchanges: int = 0
     """Number of exchanges recorded under the step."""
+    shape: str = ""
+    """What a plain function gave its caller instead of a value: ``coroutine``, ``generator`` or ``async_generator``,
+    which is what was recorded then; empty for a value, and for functions that say so themselves."""
 
 
 class StepFailed(Event, frozen=True, tag=5):
@@ -259,6 +267,8 @@ class StepFailed(Event, frozen=True, tag=5):
     """As in ``StepCompleted``."""
     exchanges: int = 0
     """Number of exchanges recorded under the step."""
+    shape: str = ""
+    """As in ``StepCompleted``."""
 
 
 class StreamChunks(Event, frozen=True, tag=6):
@@ -270,6 +280,8 @@ class StreamChunks(Event, frozen=True, tag=6):
     """Index of the first of these chunks in its stream."""
     chunks: list[Chunk]
     """The elements."""
+    tick: int = 0
+    """Iteration of the event loop in which the elements of a generator came; 0 outside loops and for bodies."""
 
 
 class TokensUpdated(Event, frozen=True, tag=7):

@@ -12,8 +12,9 @@ from agentrace.canonical import Reader
 from agentrace.capture.behind import Behind
 from agentrace.journal import Damage
 from agentrace.query import inferred, replayable
-from agentrace.replay.source import is_whole, tape_steps
-from agentrace.replay.tape import ExactTape
+from agentrace.replay.calls import taped
+from agentrace.replay.report import coded
+from agentrace.replay.tape import ExactTape, Manner
 from agentrace.runtime.assembly import Runtime
 from agentrace.store import RunRecord
 
@@ -109,20 +110,19 @@ def recording(**settings: object) -> Iterator[Recording]:
 
 
 @contextmanager
-def replaying(source: RunRecord) -> Iterator[Recording]:
+def replaying(source: RunRecord, settings: dict[str, object] | None = None, **manner: Any) -> Iterator[Recording]:
     """Answer what happens in the block from ``source``; what it leaves unanswered is a divergence too."""
     memory = Memory()
     known = replayable(source, inferred(source))
     tape = ExactTape(
-        tape_steps(source),
-        read_source=source.values.python,
-        read_live=Reader(memory.payloads.__getitem__).json,
-        caveats=[*known.because, *known.caveats],
+        taped(source),
+        Reader(memory.payloads.__getitem__),
+        caveats=coded([*known.because, *known.caveats]),
+        manner=Manner(**manner),
         on_divergence=lambda divergence, step: None,
         give_up=_no_end,
-        whole=is_whole(source),
     )
-    made = Recording(tape, memory)
+    made = Recording(tape, memory, **(settings or {}))
     made.start()
     try:
         yield made

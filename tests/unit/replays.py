@@ -55,9 +55,9 @@ def record_of(program: Program) -> tuple[Any, RunRecord]:
     return seen, made.record
 
 
-def replayed(record: RunRecord, program: Program) -> Replayed:
+def replayed(record: RunRecord, program: Program, **manner: Any) -> Replayed:
     """A program, which need not be the recorded one, answered from a record."""
-    with KNOWN, replaying(record) as made:
+    with KNOWN, replaying(record, **manner) as made:
         try:
             seen = performed(program)
         except ReplayDivergence:

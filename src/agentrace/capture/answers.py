@@ -1,15 +1,43 @@
-"""How a recorded outcome is handed to the program on a replay: returned, raised or streamed."""
+"""How a recorded outcome is handed to the program on a replay: returned, raised or streamed, each in its turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, NoReturn
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, Final, NoReturn, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from agentrace.capture.call import chunk, complete, fail
 from agentrace.capture.step import Step
 from agentrace.events import Failure
+
+HEAD: Final = -2
+"""The part of an exchange that is the head of its response, or the error instead of one."""
+END: Final = -1
+"""The part that ends an answer."""
+
+
+class Turns(Protocol):
+    """When the parts of one answer are handed over: as they came in the recorded run, relative to everything else.
+
+    A part is ``HEAD``, ``END`` or the number of a chunk; exchange 0 is the call's own outcome.
+    """
+
+    def wait(self, exchange: int, part: int) -> None:
+        """Return when it is the part's turn."""
+        ...
+
+    async def turn(self, exchange: int, part: int) -> None:
+        """The same for a coroutine: control passes to its loop as it did."""
+        ...
+
+    def never(self) -> NoReturn:
+        """It has no turn: the recorded call did not end by itself."""
+        ...
+
+    async def never_turn(self) -> NoReturn:
+        """Wait for the cancellation that ended the recorded call."""
+        ...
 
 
 def _unknown(failure: Failure) -> BaseException:
@@ -21,20 +49,27 @@ class Answer(Struct, frozen=True):
 
     source_step: int
     """The step of the source run that answers."""
+    turns: Turns
     value: Any = None
     """What the call returns, if nothing is raised."""
     error: BaseException | None = None
     """What the call raises."""
+    shape: str = ""
+    """What a plain function gives instead of a value; as in ``StepCompleted``."""
     chunks: list[tuple[str, Any]] = []
     """For a stream: ``(op, element)`` in recorded order."""
     closed: bool = False
     """For a stream: its consumer closed it early, so what would follow is not in the record."""
+    closing: bool = False
+    """For a stream: the error was raised while its consumer closed it."""
     never: bool = False
     """The call was cancelled before it ended, so it does not end again until it is."""
     exchanges: list[Any] = []
     """Recorded exchanges, for a call whose library makes its output from them."""
     rebuild: Callable[[Failure], BaseException] = _unknown
     """Makes an exception of how an exchange failed."""
+    same: Callable[[int, Raw], str] = lambda position, value: ""
+    """How what is sent into a stream differs from what was sent at that position; empty if it does not."""
 
 
 def answering(step: Step) -> bool:
@@ -47,29 +82,42 @@ def answering(step: Step) -> bool:
 
 
 def answered(step: Step) -> Any:
-    """Return or raise what the record holds."""
+    """Return or raise what the record holds, in its turn."""
     answer: Answer = step.answer
+    if answer.shape:
+        return _SHAPES[answer.shape](step)
     if answer.chunks:
         return answered_stream(step)
-    if answer.never:
-        raise step.run.stopped("TIMEOUT", f"{step.path} was cancelled in the recorded run", step)
-    if answer.error is not None:
-        fail(step, answer.error)
-        raise answer.error
-    complete(step, answer.value)
-    return answer.value
-
-
-async def awaited_answer(step: Step) -> Any:
-    """The same for a coroutine: control passes to the loop once, as it would for a real call."""
     try:
-        if step.answer.never:
-            await never(step)
-        await control_passed()
+        if answer.never:
+            answer.turns.never()
+        answer.turns.wait(0, END)
     except BaseException as error:
         fail(step, error)
         raise
-    return answered(step)
+    return _outcome(step)
+
+
+async def awaited_answer(step: Step) -> Any:
+    """The same for a coroutine."""
+    answer: Answer = step.answer
+    try:
+        if answer.never:
+            await answer.turns.never_turn()
+        await answer.turns.turn(0, END)
+    except BaseException as error:
+        fail(step, error)
+        raise
+    return _outcome(step)
+
+
+def _outcome(step: Step, outcome: str = "ok") -> Any:
+    answer: Answer = step.answer
+    if answer.error is not None:
+        fail(step, answer.error)
+        raise answer.error
+    complete(step, answer.value, outcome)
+    return answer.value
 
 
 async def control_passed() -> None:
@@ -80,33 +128,141 @@ async def control_passed() -> None:
         await asyncio.sleep(0)
 
 
-async def never(step: Step) -> NoReturn:
-    """Wait for the cancellation that ended the call in the recorded run."""
-    import asyncio
+# --- streams ------------------------------------------------------------------------------------------------
 
-    if asyncio._get_running_loop() is not None:
-        await asyncio.get_running_loop().create_future()
-    raise step.run.stopped("TIMEOUT", f"{step.path} was cancelled in the recorded run", step)
+
+class _Playback:
+    """A recorded stream on its way to its consumer: where it is, and whether the consumer does what it did."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._answer: Answer = step.answer
+        self._at = 0
+        self._thrown: BaseException | None = None
+        self.value: Any = None
+        """What the generator returned, once it is over."""
+
+    @property
+    def part(self) -> int:
+        """What comes next: the number of an element, or the end."""
+        return self._at if self._at < len(self._answer.chunks) else END
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing comes next: the recorded stream was cancelled here."""
+        return self._answer.never and self.part == END and self._thrown is None
+
+    def next(self) -> tuple[Any, ...]:
+        """The next element, alone; or nothing at the end. Raises what the recorded stream raised."""
+        answer = self._answer
+        if self._at < len(answer.chunks):
+            op, item = answer.chunks[self._at]
+            self._at += 1
+            chunk(self._step, op, item)
+            return (item,)
+        if answer.closed or answer.closing:
+            raise self._stopped("RECORD_INCOMPLETE", "reads {} further than the recorded run did")
+        thrown, error = self._thrown, answer.error
+        same = error is not None and type(error) is type(thrown) and error.args == getattr(thrown, "args", None)
+        if thrown is not None and (same or answer.never):
+            fail(self._step, thrown)  # it came through as it was thrown in
+            raise thrown
+        self.value = _outcome(self._step, "exhausted")
+        return ()
+
+    def resumed(self, op: str = "", given: Any = None) -> None:
+        """The consumer asked for more: plainly, or with ``send`` or ``throw``."""
+        expected = self._answer.chunks[self._at][0] if self._at < len(self._answer.chunks) else ""
+        wanted = expected if expected in ("send", "throw") else ""
+        if op:
+            chunk(self._step, op, given)
+        if op != wanted:
+            done = {"": "only asks {} for more", "send": "sends something into {}", "throw": "throws into {}"}
+            did = {"": "only asked for more", "send": "sent something", "throw": "threw"}
+            raise self._stopped("CALL_CHANGED", f"{done[op]}; the recorded run {did[wanted]} here")
+        if not op:
+            return
+        differs = self._answer.same(self._at, self._step.run.encoder.encode(given)[0])
+        if differs:
+            raise self._stopped("CALL_CHANGED", f"{op}s into {{}} something else than the recorded run:\n{differs}")
+        self._at += 1
+        self._thrown = given if op == "throw" else None
+
+    def closed(self) -> None:
+        """The consumer closed the stream."""
+        answer = self._answer
+        left = sum(op == "yield" for op, _ in answer.chunks[self._at :])
+        if left:
+            raise self._stopped("CALL_CHANGED", f"closes {{}} when {left} more element(s) were read")
+        if answer.closing:
+            _outcome(self._step)
+        complete(self._step, None, "closed_by_consumer")
+
+    def failed(self, error: BaseException) -> None:
+        """Waiting for the next element was given up."""
+        if isinstance(error, GeneratorExit):
+            complete(self._step, None, "closed_by_consumer")
+        else:
+            fail(self._step, error)
+
+    def _stopped(self, code: str, what: str) -> BaseException:
+        report = f"the program {what.format(self._step.path)}"
+        return self._step.run.stopped(code, report, self._step)
 
 
 def answered_stream(step: Step | None) -> Generator[Any, Any, Any]:
-    """Yield what the record holds, then end as it did."""
+    """What the record holds, as a generator."""
     assert step is not None
-    answer: Answer = step.answer
-    try:
-        for op, item in answer.chunks:
-            if op == "yield":
-                chunk(step, op, item)
-                yield item
-    except GeneratorExit:
-        complete(step, None, "closed_by_consumer")
-        raise
-    if answer.closed:
-        raise step.run.stopped(
-            "RECORD_INCOMPLETE", f"the program reads {step.path} further than the recorded run did", step
-        )
-    if answer.error is not None:
-        fail(step, answer.error)
-        raise answer.error
-    complete(step, answer.value, "exhausted")
-    return answer.value
+    playback = _Playback(step)
+    while True:
+        try:
+            if playback.never:
+                step.answer.turns.never()
+            step.answer.turns.wait(0, playback.part)
+        except BaseException as error:
+            playback.failed(error)
+            raise
+        item = playback.next()
+        if not item:
+            return playback.value
+        try:
+            sent = yield item[0]
+        except GeneratorExit:
+            playback.closed()
+            raise
+        except BaseException as thrown:
+            playback.resumed("throw", thrown)
+        else:
+            playback.resumed("send" if sent is not None else "", sent)
+
+
+async def answered_async_stream(step: Step) -> AsyncGenerator[Any, Any]:
+    """The same as an async generator."""
+    playback = _Playback(step)
+    while True:
+        try:
+            if playback.never:
+                await step.answer.turns.never_turn()
+            await step.answer.turns.turn(0, playback.part)
+        except BaseException as error:
+            playback.failed(error)
+            raise
+        item = playback.next()
+        if not item:
+            return
+        try:
+            sent = yield item[0]
+        except GeneratorExit:
+            playback.closed()
+            raise
+        except BaseException as thrown:
+            playback.resumed("throw", thrown)
+        else:
+            playback.resumed("send" if sent is not None else "", sent)
+
+
+_SHAPES: Final[dict[str, Callable[[Step], Any]]] = {
+    "coroutine": awaited_answer,
+    "generator": answered_stream,
+    "async_generator": answered_async_stream,
+}

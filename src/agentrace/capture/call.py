@@ -72,6 +72,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     site,
                     spec.effects,
                     spec.replay,
+                    0 if loop is None else run.process.tick(outer),
                 )
             )
         except BaseException:
@@ -142,6 +143,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
             step.first_chunk_ns,
             run.process.tick(step.outer),
             step.exchanges,
+            step.shape,
         )
     except Exception as own:
         fault(own)
@@ -168,7 +170,8 @@ def chunk(step: Step, op: str, value: Any) -> None:
         if not step.chunks:
             step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
         data, _ = step.run.encoder.encode(value)
-        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)])
+        tick = step.run.process.tick(step.outer)
+        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)], tick)
         step.passed += 1
         step.chunks += op == "yield"
     except Exception as error:
@@ -194,6 +197,7 @@ def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
                 step.first_chunk_ns,
                 run.process.tick(step.outer),
                 step.exchanges,
+                step.shape,
             )
         )
     except BaseException:
@@ -222,7 +226,7 @@ def call_site(frame: FrameType | None) -> str:
             if len(_sites) > _MOST_SITES:
                 _sites.clear()
             known = _sites[id(code)] = (code, {})
-            if _is_library(code.co_filename):
+            if is_library(code.co_filename):
                 known[1][-1] = ""
         if -1 not in known[1]:
             site = known[1].get(frame.f_lasti)
@@ -237,5 +241,6 @@ def call_site(frame: FrameType | None) -> str:
 _LIBRARIES: Final = tuple({sys.prefix + "/lib/", sys.base_prefix + "/lib/", __file__.rpartition("/capture/")[0] + "/"})
 
 
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
+    """Whether a file of code is the standard library's, an installed one's or ours."""
     return filename.startswith((*_LIBRARIES, "<frozen")) or "/site-packages/" in filename

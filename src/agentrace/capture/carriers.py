@@ -8,7 +8,9 @@ to the program: their carriers are put in place when it does.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -24,12 +26,12 @@ _replaced: list[tuple[Any, str, Any, Any]] = []
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Put ``make(original)`` in place of ``owner.name``, once; :func:`restore_all` takes it back."""
-    original = owner.__dict__[name]
+    original = owner.__dict__[name] if name in owner.__dict__ else getattr(owner, name)
     if getattr(original, "_agentrace", False):
         return
     replacement: Any = functools.wraps(original)(make(original))
     replacement._agentrace = True
-    _replaced.append((owner, name, original, replacement))
+    _replaced.append((owner, name, owner.__dict__.get(name), replacement))
     setattr(owner, name, replacement)
 
 
@@ -37,7 +39,11 @@ def restore_all() -> None:
     """Take back every replacement, newest first; one that somebody has wrapped since stays below, and does nothing."""
     while _replaced:
         owner, name, original, replacement = _replaced.pop()
-        if owner.__dict__.get(name) is replacement:
+        if owner.__dict__.get(name) is not replacement:
+            continue
+        if original is None:  # it was inherited
+            delattr(owner, name)
+        else:
             setattr(owner, name, original)
 
 
@@ -62,8 +68,9 @@ def carry_threads() -> None:
 
 def _thread_start(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
-        ours = self.name.startswith("agentrace-")  # the journal's own; not the program's
-        flow = None if ours or getattr(_pool, "starting", False) else _branch("thread")
+        # The journal's own threads are not the program's; when a library starts its workers depends on timing.
+        apart = self.name.startswith("agentrace-") or type(self).__module__.startswith("anyio.")
+        flow = None if apart or getattr(_pool, "starting", False) else _branch("thread")
         if flow is not None:
             self.__dict__[_ATTRIBUTE] = flow
         original(self)
@@ -91,6 +98,19 @@ def _thread_bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
 def carry_asyncio(module: ModuleType) -> None:
     """Tasks of asyncio's own loops carry the flow of where they were created. ``module`` is ``asyncio.base_events``."""
     replace(module.BaseEventLoop, "create_task", _create_task)
+    if "_run_once" in vars(module.BaseEventLoop):  # private; without it, ticks are told less exactly
+        replace(module.BaseEventLoop, "_run_once", _run_once)
+
+
+def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
+    def _run_once(self: Any) -> None:
+        try:
+            self._agentrace_turn += 1
+        except AttributeError:
+            self._agentrace_turn = 1
+        original(self)
+
+    return _run_once
 
 
 def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,6 +129,46 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
             FLOW.set(outside)
 
     return create_task
+
+
+def carry_uvloop(module: ModuleType) -> None:
+    """The same for the loops of ``uvloop``. How often they go round is their own secret."""
+    replace(module.Loop, "create_task", _create_task)
+
+
+def carry_worker_threads(module: ModuleType) -> None:
+    """Jobs that are handed to threads which are there already carry their flow. ``module`` is ``anyio.to_thread``."""
+    replace(module, "run_sync", _run_sync)
+
+
+def _run_sync(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def run_sync(func: Any, *args: Any, **options: Any) -> Any:
+        flow = _branch("thread")
+        return await original(func if flow is None else _Job(func, flow), *args, **options)
+
+    return run_sync
+
+
+def carry_completions(module: ModuleType) -> None:
+    """``as_completed`` makes tasks in the order of what it is given, not of a set. ``module`` is ``asyncio.tasks``."""
+    for owner in (module, sys.modules.get("asyncio")):
+        if owner is not None and "as_completed" in vars(owner):
+            replace(owner, "as_completed", functools.partial(_as_completed, module))
+
+
+def _as_completed(module: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    def tasks(fs: Any) -> Any:
+        if process.current is None or module.futures.isfuture(fs) or module.coroutines.iscoroutine(fs):
+            return fs
+        return [module.ensure_future(one) for one in dict.fromkeys(fs)]
+
+    def as_completed(fs: Any, **timeout: Any) -> Any:
+        return original(tasks(fs), **timeout)
+
+    def generated(fs: Any, **timeout: Any) -> Any:
+        yield from original(tasks(fs), **timeout)
+
+    return generated if inspect.isgeneratorfunction(original) else as_completed
 
 
 def carry_pools(module: ModuleType) -> None:

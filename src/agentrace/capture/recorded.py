@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from agentrace.capture.answers import control_passed, never
+from agentrace.capture.answers import END, HEAD
 from agentrace.events import Failure
 from agentrace.exchanges import Recorded
 
@@ -34,49 +34,53 @@ def served(step: Step) -> Recorded:
 
 def head(step: Step, recorded: Recorded) -> None:
     """Raise what the transport raised, if there was no response."""
+    if recorded.error is not None and _cancelled(recorded.error):
+        step.answer.turns.never()
+    step.answer.turns.wait(recorded.number, HEAD)
     if recorded.error is not None:
-        _fail(step, recorded.error)
+        raise step.answer.rebuild(recorded.error)
 
 
 async def head_in_turn(step: Step, recorded: Recorded) -> None:
-    """The same, after control has passed to the loop once, as it would for a real request."""
-    await control_passed()
+    """The same for an async client."""
+    if recorded.error is not None and _cancelled(recorded.error):
+        await step.answer.turns.never_turn()
+    await step.answer.turns.turn(recorded.number, HEAD)
     if recorded.error is not None:
-        if _cancelled(recorded.error):
-            await never(step)
-        _fail(step, recorded.error)
+        raise step.answer.rebuild(recorded.error)
 
 
 def body(step: Step, recorded: Recorded) -> Iterator[bytes]:
-    """The chunks of the response's body, and then how it ended."""
-    yield from recorded.chunks()
+    """The chunks of the response's body, and then how it ended; each in its turn."""
+    turns = step.answer.turns
+    for part, chunk in enumerate(recorded.chunks()):
+        turns.wait(recorded.number, part)
+        yield chunk
+    if recorded.broken is not None and _cancelled(recorded.broken):
+        turns.never()
+    turns.wait(recorded.number, END)
     _end(step, recorded)
 
 
 async def body_in_turn(step: Step, recorded: Recorded) -> AsyncIterator[bytes]:
-    """The same; control passes to the loop before each chunk."""
-    for chunk in recorded.chunks():
-        await control_passed()
+    """The same for an async client."""
+    turns = step.answer.turns
+    for part, chunk in enumerate(recorded.chunks()):
+        await turns.turn(recorded.number, part)
         yield chunk
-    await control_passed()
     if recorded.broken is not None and _cancelled(recorded.broken):
-        await never(step)
+        await turns.never_turn()
+    await turns.turn(recorded.number, END)
     _end(step, recorded)
 
 
 def _end(step: Step, recorded: Recorded) -> None:
     if recorded.broken is not None:
-        _fail(step, recorded.broken)
+        raise step.answer.rebuild(recorded.broken)
     if recorded.closed:
         raise step.run.stopped(
             "RECORD_INCOMPLETE", f"the program reads the answer to {step.path} further than the recorded run did", step
         )
-
-
-def _fail(step: Step, failure: Failure) -> None:
-    if _cancelled(failure):
-        raise step.run.stopped("TIMEOUT", f"{step.path} was cancelled in the recorded run", step)
-    raise step.answer.rebuild(failure)
 
 
 def _cancelled(failure: Failure) -> bool:

@@ -43,8 +43,28 @@ class Recorder(Protocol):
 class Tape(Protocol):
     """Who answers the boundary steps of a replay."""
 
+    def began(self, step: Any, /) -> None:
+        """A step is being dispatched."""
+        ...
+
+    def ended(self, step: Any, /) -> None:
+        """A step ended."""
+        ...
+
     def answer(self, call: Any, /) -> Any:
         """What the record holds for ``call`` (an ``Answer``), or ``None`` if the step is to be executed."""
+        ...
+
+    def value(self, flow: str, source: str, label: str, /) -> Raw:
+        """The recorded value that the program asks for, encoded."""
+        ...
+
+    def read(self, value: Raw, /) -> Any:
+        """A recorded value as a Python value."""
+        ...
+
+    def stopped(self) -> BaseException | None:
+        """What to raise if the replay has diverged."""
         ...
 
     def diverged(self, code: str, report: str, step: Any, /) -> BaseException:

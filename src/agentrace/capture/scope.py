@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 if TYPE_CHECKING:
@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 _ident = threading.get_ident
 
 
+TURN: Final = "_agentrace_turn"
+"""The attribute in which a loop whose iterations are counted keeps their number."""
+UNCOUNTED: Final = 1000
+"""By how much the tick of a loop whose iterations are not counted rises: how many lie between is not known."""
+
+
 class LoopState:
-    """One event loop: its ordinal in the process and how many of its iterations ended a step."""
+    """One event loop: its ordinal in the process and, if nobody counts its iterations, how many ended a step."""
 
     __slots__ = ("armed", "context", "of", "ordinal", "ticks")
 
@@ -56,6 +62,7 @@ class Flow:
         "step_path",
         "task",
         "thread",
+        "values",
     )
 
     def __init__(
@@ -78,6 +85,8 @@ class Flow:
         self.ordinals = itertools.count()
         """Ordinals of the steps dispatched in this flow."""
         self.branches: dict[str, int] = {}
+        self.values = 0
+        """Values of the outside world that this flow has asked for."""
         self.loop: LoopState | None = None
         self._derived: dict[int, Flow] | None = None
         self.step: Any = None
@@ -165,12 +174,15 @@ class ProcessScope:
         loop = self.running_loop()
         if loop is None:
             return 0
+        turn: int = getattr(loop, TURN, 0)
+        if turn:
+            return turn
         state = flow.loop
         if state is None or state.of() is not loop:
             state = flow.loop = self.loop_state(loop)
         if not state.armed:
             state.armed = True
-            state.ticks += 1
+            state.ticks += UNCOUNTED
             try:
                 loop.call_soon(state.disarm, context=state.context)
             except RuntimeError:  # the loop is closing

@@ -7,7 +7,6 @@ itself a coroutine or generator (from a partial, a lambda, an undecorated factor
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
@@ -15,7 +14,7 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, Final
 
 from agentrace.capture import process, scope
-from agentrace.capture.answers import answered, answered_stream, answering, awaited_answer
+from agentrace.capture.answers import answered, answered_async_stream, answered_stream, answering, awaited_answer
 from agentrace.capture.call import begin, chunk, complete, fail
 from agentrace.capture.step import Spec, Step
 
@@ -91,6 +90,7 @@ def _plain(function: Callable[..., Any], spec: Spec) -> Callable[..., Any]:
         scope.FLOW.set(step.outer)
         follow = _FOLLOWED.get(type(result))
         if follow is not None:
+            step.shape = type(result).__name__
             return follow(step, result)
         complete(step, result)
         return result
@@ -128,16 +128,16 @@ async def _awaited(step: Step, awaitable: Coroutine[Any, Any, Any]) -> Any:
 def _generator(function: Callable[..., Any], spec: Spec) -> Callable[..., Any]:
     told = arguments(function)
 
-    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Step | None, Generator[Any, Any, Any] | None]:
+    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Step | None, Generator[Any, Any, Any]]:
         step = None if process.current is None else begin(spec, told(args, kwargs), 3)
         if step is not None and answering(step):
-            return step, None
+            return None, answered_stream(step)
         return step, function(*args, **kwargs)
 
     return _driver(start)
 
 
-_Begun = tuple[Step | None, Generator[Any, Any, Any] | None]
+_Begun = tuple[Step | None, Generator[Any, Any, Any]]
 
 
 def _driver(start: Callable[[tuple[Any, ...], dict[str, Any]], _Begun]) -> Callable[..., Any]:
@@ -146,8 +146,6 @@ def _driver(start: Callable[[tuple[Any, ...], dict[str, Any]], _Begun]) -> Calla
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         step, generator = start(args, kwargs)
-        if generator is None:
-            return (yield from answered_stream(step))
         if step is None:
             return (yield from generator)
         resume: Callable[[], Any] = generator.__next__
@@ -198,16 +196,16 @@ def _generator_failed(step: Step, error: BaseException) -> None:
 def _async_generator(function: Callable[..., Any], spec: Spec) -> Callable[..., Any]:
     told = arguments(function)
 
-    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Step | None, AsyncGenerator[Any, Any] | None]:
+    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Step | None, AsyncGenerator[Any, Any]]:
         step = None if process.current is None else begin(spec, told(args, kwargs), 3)
         if step is not None and answering(step):
-            return step, None
+            return None, answered_async_stream(step)
         return step, function(*args, **kwargs)
 
     return _async_driver(start)
 
 
-_Start = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Step | None, AsyncGenerator[Any, Any] | None]]
+_Start = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Step | None, AsyncGenerator[Any, Any]]]
 
 
 def _async_driver(start: _Start) -> Callable[..., Any]:
@@ -215,11 +213,6 @@ def _async_driver(start: _Start) -> Callable[..., Any]:
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         step, generator = start(args, kwargs)
-        if generator is None:
-            with contextlib.closing(answered_stream(step)) as answers:
-                for item in answers:
-                    yield item
-            return
         resume: Any = generator.__anext__()
         while True:
             outside = scope.FLOW.get()

@@ -50,6 +50,10 @@ class Step:
     """The exchange that began last."""
     answer: Any = None
     """On a replay: what the record holds for this call."""
+    source = 0
+    """On a replay: the step of the source run that this one repeats."""
+    shape = ""
+    """Of what a plain function gave instead of a value: ``coroutine``, ``generator`` or ``async_generator``."""
     _inner: Flow | None = None
 
     def __init__(self, spec: Spec, outer: Flow, ordinal: int, value: Raw) -> None:
@@ -62,6 +66,8 @@ class Step:
         self.ordinal = ordinal
         self.input = value
         self.started_ns: int = run.clock.monotonic_ns()
+        if run.tape is not None:
+            run.tape.began(self)
 
     @property
     def inner(self) -> Flow:
@@ -73,9 +79,11 @@ class Step:
         return flow
 
     def let_go(self) -> None:
-        """Step and flow hold each other: let both go without the garbage collector."""
+        """The step ended. Step and flow hold each other: let both go without the garbage collector."""
         if self._inner is not None:
             self._inner.step = None
+        if self.run.tape is not None:
+            self.run.tape.ended(self)
 
     @property
     def path(self) -> str:

@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
-from agentrace import config
+from agentrace import archive, config
 from agentrace.cli.launch import command_line, environment, not_recorded_because
 from agentrace.cli.opening import named
 from agentrace.errors import ReplayError
@@ -18,12 +19,47 @@ from agentrace.fold import boundaries
 from agentrace.ids import format_run_id
 from agentrace.query import RunRecord, Runs, inferred
 
+DIVERGED: Final = 3
+"""Exit code of a replay that did not do what the record holds."""
+
+
+class _Speed(click.ParamType[float]):
+    """``zero``, ``recorded`` or a factor."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            speed = {"zero": 0.0, "recorded": 1.0}[value] if value in ("zero", "recorded") else float(value)
+        except ValueError:
+            speed = -1.0
+        if not 0 <= speed < 1e6:
+            self.fail(f"{value!r} is neither zero nor recorded nor a factor such as 2", param, ctx)
+        return speed
+
+
+SPEED = _Speed()
+
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--home", type=click.Path(path_type=Path), help="The store directory; see `agentrace path`.")
 @click.option("--tools", multiple=True, metavar="PATTERN", help="As for `agentrace run`; those of the run by default.")
 @click.option("--retrievers", multiple=True, metavar="PATTERN", help="The same for functions that fetch documents.")
 @click.option("--allow-unrecorded-tools", is_flag=True, help="Run tools that the record does not hold for real.")
+@click.option(
+    "--order",
+    type=click.Choice(["recorded", "free"]),
+    default="recorded",
+    help="Answer calls that were open at the same time in the recorded order, or as soon as they ask.",
+)
+@click.option(
+    "--speed",
+    type=SPEED,
+    default="zero",
+    metavar="zero|recorded|FACTOR",
+    help="How fast streams are: without waiting, as recorded, or FACTOR times as fast.",
+)
+@click.option("--observe", is_flag=True, help="Go on after a divergence where that is possible, and tell all of them.")
 @click.argument("run")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -31,6 +67,9 @@ def command(
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
     allow_unrecorded_tools: bool,
+    order: str,
+    speed: float,
+    observe: bool,
     run: str,
     command: tuple[str, ...],
 ) -> None:
@@ -39,6 +78,8 @@ def command(
     A call that is not the recorded one stops the replay, with what was expected and what was observed; the exit code
     is 3 then. Without COMMAND the recorded command line is used. The replay is a run of its own; RUN is only read.
     It may be a trace file, of which FILE@RUN names one run of several.
+
+    Calls that were open at the same time end in the recorded order again, so that races come out as they did.
 
     \b
     Example:
@@ -57,6 +98,8 @@ def command(
         raise ReplayError(f"the program cannot be replayed: {why}", do="start it without that option")
     variables = {
         "AGENTRACE_REPLAY": f"{format_run_id(source.run_id)}@{runs.store.root.absolute()}",
+        "AGENTRACE_REPLAY_MANNER": f"{order},{speed},{'observe' if observe else ''}",
+        "AGENTRACE_PATCH": "" if started is None else ",".join(started.patched),
         "AGENTRACE_HOME": str(settings.home),
         "AGENTRACE_TOOLS": ",".join(tools) or _patterns(source, "tool"),
         "AGENTRACE_RETRIEVERS": ",".join(retrievers) or _patterns(source, "retriever"),
@@ -64,8 +107,12 @@ def command(
     variables = {name: value for name, value in variables.items() if value}
     env = environment(os.environ, variables, "" if started is None else started.hash_seed)
     env.pop("AGENTRACE_PARENT", None)  # it is answered from its source, not from what its parent recorded
+    before = source.chain
     code, pid = _wait_for(argv, env)
     click.echo(_told(settings.home, source, pid, code), err=True)
+    if archive.runs_at(runs.store.root).record(run_id).chain != before:
+        click.echo("agentrace: the source is not what it was when the replay began: do not trust either", err=True)
+        code = code or DIVERGED
     sys.exit(code)
 
 

@@ -19,6 +19,11 @@ from agentrace.errors import AgentraceError
     help="Record these functions as tools: NAME, or MODULE:PATTERN such as shop.tools:*. May be repeated.",
 )
 @click.option("--retrievers", multiple=True, metavar="PATTERN", help="The same for functions that fetch documents.")
+@click.option(
+    "--patch",
+    metavar="time,uuid,random",
+    help="Record what the program's own code asks these for, so that a replay gives the same.",
+)
 @click.option("--home", type=click.Path(), help="The store directory; see `agentrace path`.")
 @click.option("--redact", type=click.Choice(["default", "strict", "off"]), help="Which secrets are taken out.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -26,6 +31,7 @@ def command(
     name: str | None,
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
+    patch: str | None,
     home: str | None,
     redact: str | None,
     command: tuple[str, ...],
@@ -46,6 +52,7 @@ def command(
             ("AGENTRACE_NAME", name),
             ("AGENTRACE_TOOLS", ",".join(tools)),
             ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
+            ("AGENTRACE_PATCH", patch),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),
         )

@@ -24,7 +24,9 @@ from agentrace.errors import AgentraceWarning, ConfigError
 
 STORE_NAME: Final = ".agentrace"
 VARIABLE_PREFIX: Final = "AGENTRACE_"
-INTERNAL_VARIABLES: Final = frozenset(VARIABLE_PREFIX + name for name in ("PARENT", "REPLAY", "BOOT", "SOAK", "DEBUG"))
+INTERNAL_VARIABLES: Final = frozenset(
+    VARIABLE_PREFIX + name for name in ("PARENT", "REPLAY", "REPLAY_MANNER", "BOOT", "SOAK", "DEBUG")
+)
 """Variables that agentrace's own processes hand to each other; they are no settings."""
 
 

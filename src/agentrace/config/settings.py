@@ -50,6 +50,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retrievers: tuple[str, ...] = ()
     """The same for functions that fetch documents: they are recorded as retrievers."""
 
+    patch: tuple[str, ...] = ()
+    """What is recorded, and answered on a replay, where the program's own code asks for it: `time`
+    (`time.time`, `time.time_ns`, `datetime.now`, `utcnow` and `today`), `uuid` (`uuid.uuid4`) and `random` (the
+    functions of the module). Libraries are left alone. In the variable: separated by commas."""
+
     record_env: tuple[str, ...] = ()
     """Names of environment variables whose values may be recorded with a run. No other value is. In the
     variable: separated by commas."""

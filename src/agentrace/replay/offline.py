@@ -12,14 +12,15 @@ _WATCHED: Final = frozenset(
 )
 
 
-def refuse_network(refuse: Callable[[str], BaseException]) -> None:
-    """From now on every outward connection raises what ``refuse(description)`` gives. Cannot be taken back.
+def refuse_network(refuse: Callable[[str], BaseException]) -> Callable[[], None]:
+    """From now on every outward connection raises what ``refuse(description)`` gives; returns what allows them again.
 
-    Unix sockets stay allowed: they do not leave the machine.
+    Unix sockets stay allowed: they do not leave the machine. The hook itself cannot be taken away.
     """
+    refusing = True
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event not in _WATCHED:
+        if event not in _WATCHED or not refusing:
             return
         if event in ("socket.getaddrinfo", "socket.gethostbyname"):
             raise refuse(f"{event} for {args[0]!r}")
@@ -27,4 +28,9 @@ def refuse_network(refuse: Callable[[str], BaseException]) -> None:
         if family in (socket.AF_INET, socket.AF_INET6):
             raise refuse(f"{event} to {args[1]!r}")
 
+    def allow() -> None:
+        nonlocal refusing
+        refusing = False
+
     sys.addaudithook(hook)
+    return allow

@@ -9,43 +9,26 @@ arguments. Anything else stops the replay, with what was expected and what was o
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from msgspec import Raw, Struct
 
+from agentrace import events
 from agentrace.capture.answers import Answer
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
-from agentrace.exchanges import Recorded
+from agentrace.replay.calls import Call, Taped, Value, closing_error, flow_key, plain
+from agentrace.replay.causes import Circumstances
 from agentrace.replay.differences import differences
 from agentrace.replay.failures import rebuilt
+from agentrace.replay.order import Turnstile
+from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
+from agentrace.replay.turns import InTurn
 
 MOST_RAISES: Final = 1000
 """Divergences raised before the process is ended, for programs that catch everything and go on."""
-
-
-class TapeStep(Struct, frozen=True):
-    """A boundary step of the source run, ready to answer."""
-
-    id: int
-    flow: str
-    """The flow that made the call: enclosing path and hops."""
-    kind: str
-    name: str
-    operation: str
-    input: Any
-    """The arguments as JSON data."""
-    call_site: str
-    ended: str
-    """The step's outcome; empty if the record ends before it did."""
-    output: Raw
-    output_fidelity: str
-    failure: Failure | None
-    chunks: Sequence[tuple[str, Raw]]
-    exchanges: Sequence[Recorded]
 
 
 class Divergence(Struct, frozen=True):
@@ -59,77 +42,177 @@ class Divergence(Struct, frozen=True):
     """The source step that was next; 0 for none."""
 
 
+class Manner(Struct, frozen=True):
+    """How a run is replayed."""
+
+    order: str = "recorded"
+    """``recorded``, or ``free``: answers are handed over as soon as they are asked for."""
+    speed: float = 0.0
+    """Of streams: 0 without waiting, 1 as recorded, 2 twice as fast."""
+    observe: bool = False
+    """Go on after a divergence where that is possible, to see what else there is."""
+
+
+class Reading(Protocol):
+    """Reads the values of the replay's own run."""
+
+    def json(self, data: bytes | Raw) -> Any:
+        """The value as JSON-able data."""
+        ...
+
+
 class ExactTape:
     """Answers the boundary steps of one process from a source run; safe to use from several threads."""
 
     def __init__(
         self,
-        steps: Sequence[TapeStep],
+        source: Taped | None,
+        live: Reading,
         *,
-        read_source: Callable[[Raw], Any],
-        read_live: Callable[[Raw], Any],
-        caveats: Sequence[str],
+        caveats: Sequence[str] = (),
+        manner: Manner = Manner(),  # noqa: B008  (frozen)
+        circumstances: Circumstances = UNKNOWN,
         on_divergence: Callable[[Divergence, Step | None], None],
         give_up: Callable[[], None],
         whole: bool = True,
     ) -> None:
-        self._cursors: dict[str, list[TapeStep]] = defaultdict(list)
-        for step in reversed(steps):
-            self._cursors[step.flow].append(step)
-        self._left = len(steps)
-        self._read_source = read_source
-        self._read_live = read_live
+        self._source = source
+        self._live = live
+        self._manner = manner
+        self._circumstances = circumstances
+        calls = {} if source is None else source.calls
+        self._cursors: dict[str, list[Call]] = {flow: list(reversed(made)) for flow, made in calls.items()}
+        self._values: dict[str, list[Value]] = (
+            {} if source is None else {flow: list(reversed(read)) for flow, read in source.values.items()}
+        )
+        self._left = sum(map(len, self._cursors.values()))
         self._caveats = dict.fromkeys(caveats)
         self._on_divergence = on_divergence
         self._give_up = give_up
-        self._whole = whole
-        self._lock = threading.Lock()
+        self._whole = whole if source is None else source.whole
+        self._lock = threading.RLock()
         self._raised = 0
         self.answered = 0
         self.latched: Divergence | None = None
+        self.found: list[Divergence] = []
+        """All divergences, the first of them first."""
+        ordered = source is not None and manner.order == "recorded"
+        self._turnstile = Turnstile(source.order, self._order_relaxed, self._hung) if ordered and source else None
+
+    # -- what capture tells and asks -----------------------------------------------------------------------------
+
+    def began(self, step: Step) -> None:
+        """A step is being dispatched; steps that are answered are told by :meth:`answer`."""
+        if self._turnstile is None or self._source is None or step.spec.answered:
+            return
+        source = self._source.others.get((flow_key(step), step.ordinal))
+        if source is not None:
+            step.source = source
+            self._turnstile.began(source)
+
+    def ended(self, step: Step) -> None:
+        """A step ended."""
+        if self._turnstile is not None and step.source:
+            self._turnstile.ended(step.source)
 
     def answer(self, step: Step) -> Answer | None:
         """What the source holds for ``step``; raises ``ReplayDivergence`` if that is another call, or none."""
         with self._lock:
-            if self.latched is not None:
+            if self.latched is not None and not self._manner.observe:
                 raise self._again()
             cursor = self._cursors.get(flow_key(step), [])
             expected = cursor[-1] if cursor else None
-            found = self._compare(expected, step)
-            if found is None:
+            problem = None if expected is not None and self._is(expected, step) else self._mismatch(cursor, step)
+            if problem is None:
                 cursor.pop()
                 self._left -= 1
-        if found is not None:
-            raise self.diverged(found.code, found.report, step, found.expected_step)
+        if problem is not None:
+            expected = self._go_on_after(problem, step)
         assert expected is not None
+        step.source = expected.id
+        if self._turnstile is not None:
+            self._turnstile.began(expected.id)
         return self._answer_of(expected, step)
+
+    def value(self, flow: str, source: str, label: str, /) -> Raw:
+        """The recorded value that answers the next request of a flow."""
+        with self._lock:
+            if self.latched is not None and not self._manner.observe:
+                raise self._again()
+            values = self._values.get(flow, [])
+            if values and (values[-1].source, values[-1].label) == (source, label):
+                return values.pop().value
+            expected = values[-1] if values else None
+        asked = f"{source}({label})"
+        if expected is None:
+            code, was = "CALL_EXTRA", "the recorded run asked for none here"
+        else:
+            code, was = "CALL_CHANGED", f"the recorded run asked for {expected.source}({expected.label}) here"
+        raise self.diverged(code, f"the program asks for the recorded value {asked}, but {was}", None)
+
+    def read(self, value: Raw) -> Any:
+        """A recorded value as a Python value."""
+        assert self._source is not None
+        with self._lock:
+            return self._source.record.values.python(value)
 
     def diverged(self, code: str, report: str, step: Step | None, expected_step: int = 0) -> ReplayDivergence:
         """Latch the replay as diverged, tell it, and return what to raise."""
         with self._lock:
-            if self.latched is not None:
+            if self.latched is not None and not self._manner.observe:
                 return self._again()
-            self.latched = Divergence(code, report, 0 if step is None else step.id, expected_step)
-        self._on_divergence(self.latched, step)
-        return self._again()
+            if not expected_step and step is not None:
+                expected_step = step.source
+            self._latch(Divergence(code, report, 0 if step is None else step.id, expected_step), step)
+            return self._again()
 
     def finish(self) -> Divergence | None:
-        """Called when the program ended by itself: what it left unanswered is a divergence."""
+        """Called when the program ended by itself: what it left unanswered is a divergence too."""
         with self._lock:
-            if self.latched is None and self._left:
-                missing = min((c[-1] for c in self._cursors.values() if c), key=lambda step: step.id)
-                report = (
-                    f"the program ended, but the recorded run went on with {self._left} more call(s)\n"
-                    f"  next recorded: {_told(missing.kind, missing.name, missing.id)} at {missing.call_site}"
+            if self._left and (self.latched is None or self._manner.observe) and self._source is not None:
+                missing = min((c[-1] for c in self._cursors.values() if c), key=lambda call: call.id)
+                report = told_divergence(
+                    f"the program ended, but the recorded run went on with {self._left} more call(s)",
+                    Found("CALL_MISSING", missing),
+                    self._source,
+                    None,
+                    None,
+                    self._circumstances,
                 )
-                self.latched = Divergence("CALL_MISSING", report, 0, missing.id)
+                self._latch(Divergence("CALL_MISSING", report, 0, missing.id), None)
+                self._left = 0
         return self.latched
+
+    def stopped(self) -> ReplayDivergence | None:
+        """What to raise if the replay has diverged."""
+        if self.latched is None or self._manner.observe:
+            return None
+        with self._lock:
+            return self._again()
+
+    def caveat(self, text: str) -> None:
+        """Note what keeps the replay from being called exact."""
+        with self._lock:
+            self._caveats.setdefault(text)
 
     def verdict(self) -> tuple[str, list[str]]:
         """``exact``, ``exact_with_caveats`` or ``diverged``, and the caveats."""
         if self.latched is not None:
-            return "diverged", [self.latched.code]
+            return "diverged", list(dict.fromkeys(found.code for found in self.found))
         return ("exact_with_caveats" if self._caveats else "exact"), list(self._caveats)
+
+    # -- divergence ----------------------------------------------------------------------------------------------
+
+    def _latch(self, found: Divergence, step: Step | None) -> None:
+        if self.found and found.code != "CALL_MISSING":
+            report = f"(tainted: what differs may follow from the first divergence) {found.report}"
+            found = Divergence(found.code, report, found.step_id, found.expected_step)
+        self.found.append(found)
+        if self.latched is None:
+            self.latched = found
+        if self._turnstile is not None:
+            self._turnstile.open_all()
+        self._on_divergence(found, step)
 
     def _again(self) -> ReplayDivergence:
         assert self.latched is not None
@@ -138,80 +221,138 @@ class ExactTape:
             self._give_up()
         return ReplayDivergence(self.latched.code, self.latched.report)
 
-    def _compare(self, expected: TapeStep | None, step: Step) -> Divergence | None:
+    def _is(self, expected: Call, step: Step) -> bool:
+        """Whether a live call is the recorded one, which has to have an end."""
         spec = step.spec
-        live = self._read_live(step.input)
-        observed = f"  observed: {_told(spec.kind, spec.name, step.id)} in {step.path}\n{_shown(live)}"
-        if expected is None and not self._whole:
-            return Divergence("RECORD_INCOMPLETE", f"the record ends before this call\n{observed}", step.id, 0)
-        if expected is None:
-            report = f"the program makes a call that the recorded run did not make here\n{observed}"
-            return Divergence("CALL_EXTRA", report, step.id, 0)
-        recorded = (
-            f"  expected: {_told(expected.kind, expected.name, expected.id)} at {expected.call_site}\n"
-            f"{_shown(expected.input)}"
-        )
-        if (expected.kind, expected.name, expected.operation) != (spec.kind, spec.name, spec.operation):
-            report = f"the program makes another call than the recorded run\n{recorded}\n{observed}"
-            return Divergence("CALL_CHANGED", report, step.id, expected.id)
-        if _plain(expected.input) != _plain(live):
-            changed = "\n".join(f"    {line}" for line in differences(expected.input, live))
-            told = f"the program calls {spec.name} with other arguments than the recorded run"
-            report = f"{told}\n{recorded}\n{observed}\n  differs:\n{changed}"
-            return Divergence("CALL_CHANGED", report, step.id, expected.id)
-        if not expected.ended:
-            report = f"the record ends before this call did\n{recorded}"
-            return Divergence("RECORD_INCOMPLETE", report, step.id, expected.id)
-        return None
+        if expected.asked != (spec.kind, spec.name, spec.operation):
+            return False
+        recorded = expected.state.dispatched.input
+        if bytes(recorded) != bytes(step.input) and not self._alike(recorded, step.input):
+            return False
+        return bool(expected.ended) or self._source is None or self._source.over
 
-    def _answer_of(self, source: TapeStep, step: Step) -> Answer:
-        self.answered += 1
+    def _alike(self, recorded: Raw, live: Raw) -> bool:
+        assert self._source is not None
+        return bool(plain(self._source.record.values.json(recorded)) == plain(self._live.json(live)))
+
+    def _mismatch(self, cursor: list[Call], step: Step) -> Found:
+        """What a call is that is not the one under its cursor; the cursors are left where they are."""
+        expected = cursor[-1] if cursor else None
+        spec = step.spec
+        if expected is not None and not expected.ended and self._is_asked(expected, step):
+            return Found("RECORD_INCOMPLETE", expected)
+        later = next((call for call in reversed(cursor[:-1]) if self._is_asked(call, step)), None)
+        if later is not None:
+            return Found("CALL_OUT_OF_ORDER", expected, later)
+        others = (call for other in self._cursors.values() if other is not cursor for call in reversed(other))
+        moved = next((call for call in others if self._is_asked(call, step)), None)
+        if moved is not None:
+            return Found("CALL_MOVED", expected, moved)
+        if expected is None:
+            return Found("CALL_EXTRA" if self._whole else "RECORD_INCOMPLETE", None)
+        if expected.asked[:2] == (spec.kind, spec.name):
+            return Found("CALL_CHANGED", expected, expected)
+        skipped = next((c for c in reversed(cursor[:-1]) if c.asked[:2] == (spec.kind, spec.name)), None)
+        return Found("CALL_EXTRA" if skipped is None else "CALL_MISSING", expected, skipped)
+
+    def _is_asked(self, call: Call, step: Step) -> bool:
+        spec = step.spec
+        if call.asked != (spec.kind, spec.name, spec.operation):
+            return False
+        recorded = call.state.dispatched.input
+        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input)
+
+    def _go_on_after(self, found: Found, step: Step) -> Call:
+        """Tell a mismatch; return what answers all the same, or raise."""
+        live = self._live.json(step.input)
+        asked = (step.spec.kind, step.spec.name, step.spec.operation)
+        with self._lock:
+            near = [] if self._source is None else nearest(self._source, asked, live, step.path)
+            report = told_divergence(
+                found.headline(asked[1]), found, self._source, step, live, self._circumstances, near=near
+            )
+            divergence = Divergence(found.code, report, step.id, found.expected_id)
+            if self.latched is not None and not self._manner.observe:
+                raise self._again()
+            self._latch(divergence, step)
+            instead = found.instead
+            if not self._manner.observe or instead is None or not instead.ended:
+                raise self._again()
+            cursor = self._cursors[instead.flow]
+            if found.code == "CALL_MOVED":
+                cursor.remove(instead)
+                self._left -= 1
+            else:
+                while cursor[-1] is not instead:
+                    cursor.pop()
+                    self._left -= 1
+                cursor.pop()
+                self._left -= 1
+            return instead
+
+    def _order_relaxed(self, what: str) -> None:
+        self._caveats.setdefault(f"ORDER_RELAXED: {what}")
+
+    def _hung(self, source_step: int) -> None:
+        self.diverged(
+            "TIMEOUT", f"step {source_step} was cancelled in the recorded run, and is not now", None, source_step
+        )
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _answer_of(self, call: Call, step: Step) -> Answer:
+        assert self._source is not None
+        record, state = self._source.record, call.state
+        turns = InTurn(self._turnstile, self._source.order, call.id, step, self._manner.speed)
 
         def rebuild(failure: Failure) -> BaseException:
-            return self._rebuilt(source, failure)
+            return self._rebuilt(call, failure)
 
-        if source.ended == "cancelled":
-            return Answer(source.id, never=True, exchanges=list(source.exchanges), rebuild=rebuild)
-        if source.output_fidelity == "exchange" or (source.exchanges and step.spec.integration):
-            # What the call returns or raises is made by its library, of what went over the wire.
-            return Answer(source.id, exchanges=list(source.exchanges), rebuild=rebuild)
-        try:
-            error = None if source.failure is None else rebuild(source.failure)
-            return Answer(
-                source.id,
-                value=None if error is not None else self._read_source(source.output),
-                error=error,
-                chunks=[(op, self._read_source(data)) for op, data in source.chunks],
-                closed=source.ended == "closed_by_consumer",
-            )
-        except ValueUndecodable as problem:
-            raise self.diverged("OUTPUT_UNDECODABLE", str(problem), step, source.id) from None
+        with self._lock:
+            self.answered += 1
+            exchanges = record.exchanges(call.id)
+            never = call.ended in ("", "cancelled")
+            completed = state.ended if isinstance(state.ended, events.StepCompleted) else None
+            by_exchange = completed is not None and completed.fidelity == "exchange"
+            if by_exchange or (exchanges and step.spec.integration):
+                # What the call returns or raises is made by its library, of what went over the wire.
+                return Answer(call.id, turns, exchanges=exchanges, rebuild=rebuild, never=never)
+            try:
+                failed = state.failure is not None and not never
+                return Answer(
+                    call.id,
+                    turns,
+                    value=None if completed is None else record.values.python(completed.output),
+                    error=self._rebuilt(call, state.failure) if failed and state.failure is not None else None,
+                    shape="" if state.ended is None else state.ended.shape,
+                    chunks=[
+                        (chunk.op, record.values.python(chunk.data) if chunk.op == "yield" else None)
+                        for chunk in record.elements(call.id)
+                    ],
+                    closed=call.ended == "closed_by_consumer",
+                    closing=closing_error(state),
+                    never=never,
+                    exchanges=exchanges if never else [],
+                    rebuild=rebuild,
+                    same=lambda position, value: self._differs(call, position, value),
+                )
+            except ValueUndecodable as problem:
+                undecodable = str(problem)
+        raise self.diverged("OUTPUT_UNDECODABLE", undecodable, step, call.id)
 
-    def _rebuilt(self, source: TapeStep, failure: Failure) -> BaseException:
-        error, exact = rebuilt(failure, self._read_source)
+    def _differs(self, call: Call, position: int, value: Raw) -> str:
+        """How what is sent into a stream differs from what was sent there."""
+        assert self._source is not None
+        with self._lock:
+            recorded = self._source.record.elements(call.id)[position].data
+            if bytes(recorded) == bytes(value) or self._alike(recorded, value):
+                return ""
+            lines = differences(self._source.record.values.json(recorded), self._live.json(value))
+        return "\n".join(f"    {line}" for line in lines)
+
+    def _rebuilt(self, call: Call, failure: Failure) -> BaseException:
+        assert self._source is not None
+        error, exact = rebuilt(failure, self._source.record.values.python)
         if not exact:
-            self._caveats[f"step {source.id}: {failure.type} is raised as {type(error).__name__}"] = None
+            self.caveat(f"step {call.id}: {failure.type} is raised as {type(error).__name__}")
         return error
-
-
-def flow_key(step: Step) -> str:
-    """The flow that made the call, as :class:`TapeStep` names it."""
-    return f"{step.outer.step_path}|{step.outer.path}"
-
-
-def _told(kind: str, name: str, step_id: int) -> str:
-    return f"{kind} {name} (step {step_id})"
-
-
-def _plain(value: Any) -> Any:
-    """Values that compare equal only if they are of the same type: JSON's 1, 1.0 and true are three things."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return (type(value).__name__, repr(value) if isinstance(value, float) else value)  # -0.0 is another number
-
-
-def _shown(value: Any, limit: int = 600) -> str:
-    text = repr(value)
-    return f"    with {text if len(text) <= limit else text[:limit] + f'... ({len(text)} characters)'}"

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentrace import events
-from agentrace.capture import carriers, process
+from agentrace.capture import carriers, patches, process
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
 from agentrace.capture.scope import ProcessScope
 from agentrace.config import Settings
-from agentrace.errors import RecordingFailed
+from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
@@ -40,6 +40,7 @@ class Runtime:
         open_recorder: Callable[[bytes], Recorder] | None = None,
         tape: Tape | None = None,
         origin: events.Origin = events.Origin(),  # noqa: B008  (frozen)
+        answering: bool = False,
     ) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock() if clock is None else clock
@@ -51,7 +52,9 @@ class Runtime:
         self.origin = origin
         self.watch = ImportWatch()
         self.instrumentation = Instrumentation(
-            self.watch, {"tool": settings.tools, "retriever": settings.retrievers}, answering=tape is not None
+            self.watch,
+            {"tool": settings.tools, "retriever": settings.retrievers},
+            answering=answering or tape is not None,
         )
         self.behind = Behind() if open_recorder is None else None
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
@@ -89,11 +92,15 @@ class Runtime:
         carriers.carry_threads()
         carriers.carry_execs(self._environment, self.close)
         self.watch.when("asyncio.base_events", carriers.carry_asyncio)
+        self.watch.when("uvloop", carriers.carry_uvloop)
+        self.watch.when("anyio.to_thread", carriers.carry_worker_threads)
         self.watch.when("asyncio.tasks", self._know_asyncio)
+        self.watch.when("asyncio.tasks", carriers.carry_completions)
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
+        self._patch()
         self.instrumentation.install()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
         self.ending.watch()
@@ -131,7 +138,16 @@ class Runtime:
         self.signals.remove()
         self.instrumentation.remove()
         self.watch.remove()
+        patches.restore_types()
         carriers.restore_all()
+
+    def _patch(self) -> None:
+        for kind in self.settings.patch:
+            if kind not in patches.KINDS:
+                known = ", ".join(patches.KINDS)
+                raise ConfigError(f"there is nothing to patch that is called {kind!r}", do=f"take some of {known}")
+            for module, put_in_place in patches.KINDS[kind]:
+                self.watch.when(module, put_in_place)
 
     def flush(self) -> None:
         """Return when everything recorded so far is as safe as the settings promise."""
@@ -246,6 +262,7 @@ class Runtime:
             durability=self._durability(),
             origin=self.origin,
             parent=parent,
+            patched=list(settings.patch),
         )
 
     def _durability(self) -> str:
@@ -260,7 +277,7 @@ class Runtime:
             None,
             surroundings.own_modules(list(sys.modules.values())),
             seen.versions(),
-            "",
+            surroundings.stdin_digest(),
             list(seen.tools()),
             list(seen.unsupported()),
         )

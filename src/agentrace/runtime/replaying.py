@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
 
@@ -21,14 +22,18 @@ from agentrace.capture.step import Step
 from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.ids import format_run_id, parse_run_id
 from agentrace.query import RunRecord, Runs, inferred, replayable
+from agentrace.replay.calls import taped
 from agentrace.replay.offline import refuse_network
-from agentrace.replay.source import is_whole, tape_steps
-from agentrace.replay.tape import Divergence, ExactTape
+from agentrace.replay.report import UNKNOWN, coded
+from agentrace.replay.tape import Divergence, ExactTape, Manner
 from agentrace.runtime import children, surroundings
 from agentrace.runtime.assembly import Runtime
+from agentrace.runtime.comparing import circumstances, entry_differences, other_end
 
 SOURCE: Final = "AGENTRACE_REPLAY"
 """``RUN_ID@PLACE``: the run that answers this process, and the store or trace file that holds it."""
+MANNER: Final = "AGENTRACE_REPLAY_MANNER"
+"""``ORDER,SPEED,OBSERVE``: how it answers."""
 DIVERGED: Final = 3
 """Exit code of a program whose replay diverged."""
 NOT_STARTED: Final = 2
@@ -53,25 +58,34 @@ class _Remembering:
 class Replaying:
     """The replay of one process."""
 
-    def __init__(self, runs: Runs, source: RunRecord, settings: config.Settings) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        source: RunRecord,
+        settings: config.Settings,
+        manner: Manner = Manner(),  # noqa: B008  (frozen)
+    ) -> None:
         self._runs = runs
         self._source = source
+        self._manner = manner
         self._payloads: dict[bytes, bytes] = {}
-        self.tape = self._tape(source)
-        origin = events.Origin("replay", source.run_id)
-        self.runtime = Runtime(settings, tape=self.tape, origin=origin, open_recorder=self._recorder)
+        self._allow_network: Callable[[], None] = lambda: None
+        self._is_block = False
+        self.runtime = Runtime(settings, open_recorder=self._recorder, origin=_origin(source), answering=True)
+        self.tape = self.runtime.tape = self._tape(source)
         self.runtime.forked = self._forked
 
     def _tape(self, source: RunRecord | None) -> ExactTape:
         found = None if source is None else replayable(source, inferred(source))
         return ExactTape(
-            [] if source is None else tape_steps(source),
-            read_source=self._source.values.python if source is None else source.values.python,
-            read_live=Reader(self._payload).json,
-            caveats=[] if found is None else [*found.because, *found.caveats],
+            None if source is None else taped(source),
+            Reader(self._payload),
+            caveats=[] if found is None else coded([*found.because, *found.caveats]),
+            manner=self._manner,
+            circumstances=UNKNOWN if source is None else circumstances(source, self.runtime.redactor),
             on_divergence=self._diverged,
             give_up=self._leave,
-            whole=not self._runs.store.notices if source is None else is_whole(source),
+            whole=not self._runs.store.notices,
         )
 
     def _forked(self, place: events.Parent) -> None:
@@ -82,19 +96,31 @@ class Replaying:
         """Answer from another run; from none at all if there is none."""
         self.tape = self.runtime.tape = self._tape(source)
         self._source = self._source if source is None else source
-        self.runtime.origin = events.Origin("replay", b"" if source is None else source.run_id)
+        self.runtime.origin = _origin(source)
 
     def begin(self) -> None:
         """Answer from now on; nothing goes out any more."""
         for name, value in self.runtime.instrumentation.credentials().items():
             os.environ.setdefault(name, value)
         runtime.start(self.runtime)
-        refuse_network(self._refused)
+        self._allow_network = refuse_network(self._refused)
         recording = process.current
         if recording is not None and not recording.parent.run_id:
             recording.implicit().open()
+            for what in entry_differences(self._source, self.runtime.redactor):
+                self.tape.caveat(f"ENTRY_INPUT_CHANGED: {what}")
         self.runtime.before_close = self._finished
         self.runtime.after_close = self._exit_code
+
+    def begin_block(self) -> None:
+        """The same for a part of a program, which goes on when it is over."""
+        self._is_block = True
+        runtime.start(self.runtime)
+        self._allow_network = refuse_network(self._refused)
+
+    def end_block(self) -> None:
+        """The block is over."""
+        self._allow_network()
 
     def _payload(self, digest: bytes) -> bytes:
         try:
@@ -131,13 +157,20 @@ class Replaying:
             )
         except Exception as error:
             fault(error)
-        say(f"agentrace: the replay stops: {found.code}: {found.report}")
+        if self._is_block:
+            return  # it is raised when the block ends
+        goes_on = self._manner.observe
+        say(f"agentrace: {'divergence' if goes_on else 'the replay stops'}: {found.code}: {found.report}")
+        if goes_on:
+            return
         # A program that swallows the divergence and spins would never end.
         timer = threading.Timer(5.0, self._leave)
         timer.daemon = True
         timer.start()
 
     def _leave(self) -> None:
+        if self._is_block:
+            return
         self.runtime.close()
         self._exit_code()
 
@@ -152,10 +185,20 @@ class Replaying:
 
     def _finished(self) -> None:
         """At the program's end: what was left unanswered is a divergence too, and the exit code says so."""
-        before = self.tape.latched
-        found = self.tape.finish()
-        if found is not None and before is None:
-            self._diverged(found, None)
+        self.tape.finish()
+        other = other_end(self._source, self.runtime.ending) if self.tape.latched is None else None
+        if other is not None:
+            self.tape.diverged(*other, None)
+
+
+def _origin(source: RunRecord | None) -> events.Origin:
+    return events.Origin("replay") if source is None else events.Origin("replay", source.run_id, source.chain)
+
+
+def manner(text: str) -> Manner:
+    """The manner that the command line has handed over as ``order,speed,observe``."""
+    order, speed, observe = text.split(",")
+    return Manner(order, float(speed), observe == "observe")
 
 
 def recorded_child(runs: Runs, source: bytes, flow: str) -> RunRecord | None:
@@ -177,16 +220,17 @@ def begin() -> None:
         settings = config.load({}, environ=os.environ, cwd=Path.cwd())
         runs = runs_at(Path(home))
         source = runs.record(parse_run_id(run_id))
+        how = manner(os.environ.get(MANNER, "recorded,0,"))
         place = children.parent_of(os.environ)
         if place.run_id:
             child = recorded_child(runs, source.run_id, place.flow)
             if child is not None:
                 os.environ[SOURCE] = f"{format_run_id(child.run_id)}@{home}"
             # A child that recorded nothing has nothing to be answered from: a call it makes is one too many.
-            replaying = Replaying(runs, source, settings)
+            replaying = Replaying(runs, source, settings, how)
             replaying.answer_from(child)
         else:
-            replaying = Replaying(runs, source, settings)
+            replaying = Replaying(runs, source, settings, how)
         replaying.begin()
     except (AgentraceError, ValueError, OSError) as error:
         say(f"agentrace: the replay cannot start: {error}")

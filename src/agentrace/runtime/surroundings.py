@@ -4,6 +4,7 @@ start; the rest is looked at when the run ends, and nothing is ever executed to 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ from types import ModuleType
 from blake3 import blake3
 
 OWN = str(Path(__file__).resolve().parent.parent) + os.sep
+MOST_INPUT = 64 << 20
+"""Bytes of standard input that are hashed."""
 MOST_MODULES = 500
 """Modules of the program whose source is hashed."""
 
@@ -84,6 +87,18 @@ def working_directory() -> str:
         return ""
 
 
+def stdin_digest() -> str:
+    """blake3 (hex) of standard input if it is a regular file of moderate size; empty otherwise. Reads no byte of it
+    away from the program."""
+    try:
+        size = os.fstat(0)
+        if not stat.S_ISREG(size.st_mode) or size.st_size > MOST_INPUT:
+            return ""
+        return blake3(os.pread(0, size.st_size, 0)).hexdigest()
+    except OSError:
+        return ""
+
+
 def git_commit(start: str) -> str:
     """The commit that is checked out at or above ``start``, read from the repository's files; empty if unknown."""
     for directory in (Path(start), *Path(start).parents):
@@ -118,6 +133,8 @@ def own_modules(modules: Iterable[ModuleType]) -> dict[str, str]:
     for module in modules:
         source = getattr(module, "__file__", None)
         name = getattr(module, "__name__", "")
+        if source is None and name == "__main__" and sys.argv:
+            source = os.path.abspath(sys.argv[0])  # the interpreter takes a script's away when it has run
         if not source or not source.endswith(".py") or name.partition(".")[0] == "agentrace":
             continue
         if source.startswith((*libraries, OWN)) or f"{os.sep}site-packages{os.sep}" in source:

@@ -16,6 +16,7 @@ from agentrace.fold import ExchangeState, Folder, Trace
 from agentrace.integrations.catalogue import integration
 from agentrace.integrations.declaration import Facts
 from agentrace.journal import Damage
+from agentrace.journal.segment import chain_start, chained
 from agentrace.store.bodies import responses
 from agentrace.store.references import tagged_throughout
 
@@ -91,6 +92,14 @@ class RunRecord:
             return [decode(data) for data in self._source.events()]
         except (msgspec.DecodeError, RecursionError) as error:
             raise _undecodable(self.run_id, error) from error
+
+    @cached_property
+    def chain(self) -> bytes:
+        """The head of the hash chain over all events (32 bytes): another one if any of them were."""
+        head = chain_start(self.run_id)
+        for data in self._source.events():
+            head = chained(head, data)
+        return head
 
     @cached_property
     def head(self) -> AnyEvent | UnknownEvent | None:

@@ -1,0 +1,218 @@
+"""The recorded order as marks: every point at which the recorded program passed something that the record tells.
+
+A mark is the beginning of a step, its end, or a piece of an answer (the head of a response, a chunk of a stream). The
+sequence of a run's events is the order in which they came about, so a replay that passes the same marks in the same
+order has given the program the same interleaving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentrace import events
+from agentrace.capture.answers import END, HEAD
+from agentrace.fold import StepState, Trace, boundaries
+
+BEGIN: Final = -3
+"""The ``part`` of a mark for the beginning of a step."""
+ADJACENT_NS: Final = 250_000
+"""What came later than this after the mark before it was waited for: the program had the time to do all it could."""
+
+
+class Mark(Struct, frozen=True, gc=False):
+    """One point of the recorded order."""
+
+    step: int
+    """The source step."""
+    exchange: int
+    """The exchange of the step that this belongs to, 0 for the step itself."""
+    part: int
+    """``BEGIN``, ``HEAD``, ``END``, or the number of a chunk."""
+    gate: bool
+    """Whether the replay decides when it comes about: it is an answer, or a part of one."""
+    needed: bool
+    """Whether what comes later waits for it. Not for what depends on when something was closed or collected."""
+    loop: int
+    """Ordinal of the event loop that it happened in; 0 outside."""
+    tick: int
+    """With ``loop``: what shares both came about in one iteration of the loop. 0 where that is not known."""
+    suspended: bool
+    """Whether the caller passed control to its loop before this came."""
+    turns: int
+    """Iterations of the loop since the mark before it in the same loop; -1 where that is not known."""
+    gap_ns: int
+    """Time since the mark before it."""
+    at_ns: int
+    """Time since its step was dispatched."""
+
+    @property
+    def told(self) -> str:
+        """What it is, in words."""
+        return "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
+
+
+class Order(Struct, frozen=True):
+    """The marks of a run, and where each is found."""
+
+    marks: Sequence[Mark]
+    places: dict[tuple[int, int, int], int]
+    """Index by step, exchange and part."""
+
+
+def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
+    """The marks of a run's events, which are in the order of seq."""
+    reader = _Reader(trace)
+    for item in _as_it_happened(trace, recorded):
+        reader.read(item)
+    places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
+    return Order(reader.marks, places)
+
+
+class _Happened(Struct, frozen=True, gc=False):
+    """A piece of an event, and when it happened."""
+
+    ns: int
+    """Wall clock."""
+    event: Any
+    step: StepState
+    number: int = 0
+    """Of a chunk."""
+    at_ns: int = 0
+    """Since its step was dispatched."""
+
+
+def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> list[_Happened]:
+    """What happened, in order. What a wire carried is written a little later than it came; the rest at once."""
+    items: list[_Happened] = []
+    began: dict[int, int] = {}
+    """By step, what the time since its dispatch counts from."""
+    ends: dict[int, int] = {}
+    now = 0
+    for event in recorded:
+        step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
+        if step is None:
+            continue
+        if isinstance(event, events.StreamChunks):
+            since = began.get(step.id, step.dispatched.ts)
+            now = now if event.exchange else max(now, event.ts)
+            items += [
+                _Happened(since + c.at_ns if event.exchange else now, event, step, number, c.at_ns)
+                for number, c in enumerate(event.chunks, event.first)
+                if c.op in ("yield", "bytes")
+            ]
+        elif isinstance(event, (events.ExchangeAnswered, events.ExchangeEnded)):
+            began[step.id] = event.ts - event.at_ns
+            items.append(_Happened(event.ts, event, step, 0, event.at_ns))
+        else:
+            now = max(now, event.ts)
+            items.append(_Happened(now, event, step, 0, getattr(event, "duration_ns", 0)))
+            if not isinstance(event, events.StepDispatched):
+                ends[step.id] = now
+    # Two clocks are never quite the same: what belongs to a step came before its end, whatever they say.
+    items.sort(key=lambda item: min(item.ns, ends.get(item.step.id, item.ns)))
+    return items
+
+
+class _Reader:
+    """Turns what happened into marks, one after the other."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.marks: list[Mark] = []
+        self._answered = {step.id for step in boundaries(trace.steps)}
+        self._inside: set[int] = set()
+        self._last_ns = 0
+        self._ticks: dict[int, int] = {}
+        """By loop, the tick of its latest mark."""
+        self._last: dict[int, Mark] = {}
+        """The latest mark of each step."""
+        self._waited: dict[int, int] = {}
+        """Index of the latest mark of each step for which its caller waited."""
+        self._pieces: dict[tuple[int, int], int] = {}
+        """Index of the latest piece of each exchange."""
+
+    def read(self, item: _Happened) -> None:
+        """Add the mark of one item."""
+        parent = item.step.dispatched.parent
+        if parent in self._inside or parent in self._answered:
+            self._inside.add(item.step.id)  # what is answered whole: nobody asks for its inside on a replay
+            return
+        exchange = getattr(item.event, "exchange", 0)
+        whole = type(item.event) in (events.StepDispatched, events.StepCompleted, events.StepFailed)
+        if whole or (item.step.id in self._answered and (not exchange or item.step.dispatched.integration)):
+            # Of a tool that made requests of its own the outcome is handed over, and not they.
+            _READ[type(item.event)](self, item)
+
+    def began(self, item: _Happened) -> None:
+        """A step was dispatched."""
+        self._add(item, 0, BEGIN, tick=item.event.tick)
+
+    def chunk(self, item: _Happened) -> None:
+        """A piece of a stream came."""
+        self._add(item, item.event.exchange, item.number, gate=True, tick=item.event.tick)
+
+    def headed(self, item: _Happened) -> None:
+        """The head of a response came."""
+        self._add(item, item.event.exchange, HEAD, gate=True)
+
+    def exchanged(self, item: _Happened) -> None:
+        """Nothing more came."""
+        event = item.event
+        piece = self._pieces.get((item.step.id, event.exchange))
+        if piece is None and event.outcome == "error":
+            self._add(item, event.exchange, HEAD, gate=True)
+            return
+        if piece is not None and self.marks[piece].part != HEAD:  # it may have been written when this was closed
+            self.marks[piece] = replace(self.marks[piece], needed=False)
+        self._add(item, event.exchange, END, gate=True, needed=False)
+
+    def ended(self, item: _Happened) -> None:
+        """A step ended."""
+        event, step = item.event, item.step
+        whole = isinstance(event, events.StepFailed) or event.fidelity != "exchange"
+        by_exchange = not whole or (event.exchanges > 0 and step.dispatched.integration != "")
+        closed = event.outcome == "closed_by_consumer"
+        gate = step.id in self._answered and not by_exchange and not closed and event.outcome != "cancelled"
+        needed = not closed and getattr(event, "source", "") != "generator"
+        waited = self._waited.get(step.id)
+        if by_exchange and waited is not None:
+            self.marks[waited] = replace(self.marks[waited], tick=event.tick)
+        self._add(item, 0, END, gate=gate, needed=needed, tick=event.tick)
+
+    def _add(
+        self, item: _Happened, exchange: int, part: int, *, gate: bool = False, needed: bool = True, tick: int = 0
+    ) -> None:
+        step = item.step
+        last = self._last.get(step.id)
+        loop = step.dispatched.loop
+        if last is None or not loop:
+            waited = False
+        elif tick and last.tick:
+            waited = tick != last.tick
+        else:
+            waited = item.at_ns - last.at_ns > ADJACENT_NS
+        before = self._ticks.get(loop, 0)
+        turns = tick - before if loop and tick and before else -1
+        self._ticks[loop] = tick
+        gap = max(0, item.ns - self._last_ns) if self._last_ns else 0
+        mark = Mark(step.id, exchange, part, gate, needed, loop, tick, waited and gate, turns, gap, item.at_ns)
+        if mark.suspended:
+            self._waited[step.id] = len(self.marks)
+        if exchange:
+            self._pieces[step.id, exchange] = len(self.marks)
+        self._last_ns = item.ns
+        self._last[step.id] = mark
+        self.marks.append(mark)
+
+
+_READ: Final[dict[type, Callable[[_Reader, _Happened], None]]] = {
+    events.StepDispatched: _Reader.began,
+    events.StreamChunks: _Reader.chunk,
+    events.ExchangeAnswered: _Reader.headed,
+    events.ExchangeEnded: _Reader.exchanged,
+    events.StepCompleted: _Reader.ended,
+    events.StepFailed: _Reader.ended,
+}

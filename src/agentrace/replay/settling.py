@@ -1,0 +1,48 @@
+"""Whether the thread that was answered last, and every other, has done what it can before the next is answered."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agentrace.replay import waiting
+
+_SETTLE_NS: Final = 50_000_000
+"""How long a thread that got its answer may go on before another gets its own."""
+_AT_ONCE_NS: Final = 30_000
+"""What came sooner than this after the mark before it left other threads no time for anything."""
+_ALLOWANCE_NS: Final = 5_000_000
+
+
+class Settling:
+    """The threads of a process; used under the turnstile's lock."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self) -> None:
+        self._running: tuple[int, int] | None = None
+        """The thread that was answered last, and when; until it has come to its next mark."""
+
+    def answered(self, thread: int) -> None:
+        """``thread`` goes on now."""
+        self._running = (thread, waiting.now_ns())
+
+    def arrived(self, thread: int) -> bool:
+        """``thread`` has come to its next mark; whether others may have waited for that."""
+        if self._running is None or self._running[0] != thread:
+            return False
+        self._running = None
+        return True
+
+    def settled(self, me: int, gap_ns: int, came_ns: int) -> bool:
+        """Whether every thread but ``me`` has had the time that it had: ``gap_ns`` in the recorded run.
+
+        ``came_ns`` is when the turn of ``me`` came; 0 if it is only just here.
+        """
+        running = self._running
+        if running is not None and running[0] != me:
+            if waiting.now_ns() - running[1] < _SETTLE_NS and not waiting.blocked(running[0]):
+                return False
+            self._running = None
+        if gap_ns < _AT_ONCE_NS or waiting.others_blocked():
+            return True
+        return bool(came_ns) and waiting.now_ns() - came_ns > min(2 * gap_ns + _ALLOWANCE_NS, _SETTLE_NS)
