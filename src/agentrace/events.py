@@ -97,6 +97,8 @@ class Chunk(Part, frozen=True):
     """``yield``, ``send``, ``throw`` or ``return`` for generators; ``bytes`` for an exchange's body."""
     data: Value
     """The element."""
+    tick: int = 0
+    """Iteration of the event loop in which a piece of a body came; 0 outside loops and for generators."""
 
 
 class Event(Struct, frozen=True, array_like=True, kw_only=False):
@@ -408,6 +410,10 @@ class ValueRecorded(Event, frozen=True, tag=14):
     """How many values this flow recorded before, under the same enclosing step."""
     label: str = ""
     """What was asked for, e.g. the name of the variable."""
+    loop: int = 0
+    """As in ``StepDispatched``."""
+    tick: int = 0
+    """The same."""
 
 
 class ArtifactStored(Event, frozen=True, tag=15):
@@ -566,6 +572,8 @@ class ExchangeAnswered(Event, frozen=True, tag=24):
     """Monotonic nanoseconds since the step was dispatched."""
     encoding: str = ""
     """The content encoding that was taken off the recorded body chunks, so that they could be redacted."""
+    tick: int = 0
+    """Iteration of the event loop in which it came; 0 outside loops."""
 
 
 class ExchangeEnded(Event, frozen=True, tag=25):
@@ -581,6 +589,20 @@ class ExchangeEnded(Event, frozen=True, tag=25):
     """Monotonic nanoseconds since the step was dispatched."""
     size: int = 0
     """Bytes of body received."""
+    tick: int = 0
+    """Iteration of the event loop in which it ended; 0 outside loops."""
+
+
+class TimersFired(Event, frozen=True, tag=26):
+    """Timers of the program, such as sleeps and timeouts, that an event loop called. Those of libraries at work on a
+    model, tool or retriever call are not among them. Written at the loop's next step, so not where none follows."""
+
+    loop: int
+    """Ordinal of the event loop, as in ``StepDispatched``."""
+    ticks: list[int]
+    """Of each, the iteration of the loop in which it was called, in order."""
+    skipped: int = 0
+    """How many were called before these and after the last ones told; only the latest 100 are told."""
 
 
 class UnknownEvent(Struct, frozen=True):
@@ -627,6 +649,7 @@ AnyEvent: TypeAlias = (
     | ExchangeStarted
     | ExchangeAnswered
     | ExchangeEnded
+    | TimersFired
 )
 
 EVENT_TYPES: tuple[type[Event], ...] = AnyEvent.__args__
@@ -638,7 +661,7 @@ encode_fields = encode
 """The bytes of an event given as the tuple of its tag and all its fields, for the events that every call writes: the
 same bytes, without the struct in between."""
 
-ChunkFields: TypeAlias = tuple[int, str, Value | bytes]
+ChunkFields: TypeAlias = tuple[int, str, Value | bytes, int]
 """The fields of a ``Chunk``, likewise; bytes that are not large are their own canonical value."""
 
 STEP_DISPATCHED = StepDispatched.__struct_config__.tag

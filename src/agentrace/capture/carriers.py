@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from agentrace.capture import process
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import FLOW, Flow
+from agentrace.capture.scope import AFTER, BEFORE, FLOW, Flow
 
 _ATTRIBUTE: Final = "_agentrace_flow"
 _replaced: list[tuple[Any, str, Any, Any]] = []
@@ -100,6 +100,28 @@ def carry_asyncio(module: ModuleType) -> None:
     replace(module.BaseEventLoop, "create_task", _create_task)
     if "_run_once" in vars(module.BaseEventLoop):  # private; without it, ticks are told less exactly
         replace(module.BaseEventLoop, "_run_once", _run_once)
+        replace(module.events.TimerHandle, "_run", _timer_called)
+
+
+def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
+    def _run(self: Any) -> None:
+        recording = process.current
+        try:
+            if recording is not None and is_the_programs(self):
+                recording.scope.fired(self._loop)
+        except Exception as error:
+            fault(error)
+        original(self)
+
+    return _run
+
+
+def is_the_programs(timer: Any) -> bool:
+    """Whether a timer is not ours, and not of what works on a call that is answered on a replay."""
+    if (getattr(timer._callback, "__module__", None) or "").startswith("agentrace."):
+        return False
+    found = timer._context.get(FLOW)  # a flow, or a step that stands for the flow inside
+    return found is None or not (found.answered if isinstance(found, Flow) else found.inner.answered)
 
 
 def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,7 +130,13 @@ def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
             self._agentrace_turn += 1
         except AttributeError:
             self._agentrace_turn = 1
+        before = self.__dict__.get(BEFORE)
+        if before is not None:
+            before()
         original(self)
+        after = self.__dict__.get(AFTER)
+        if after is not None:
+            after()
 
     return _run_once
 

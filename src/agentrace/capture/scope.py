@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
+
+from agentrace import events
 
 if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
@@ -22,6 +25,15 @@ _ident = threading.get_ident
 
 TURN: Final = "_agentrace_turn"
 """The attribute in which a loop whose iterations are counted keeps their number."""
+FIRED: Final = "_agentrace_fired"
+"""The attribute that holds the iterations in which it called timers of the program since this was told."""
+BEFORE: Final = "_agentrace_before"
+"""The attribute of such a loop that holds what is called at the beginning of each iteration, on a replay."""
+AFTER: Final = "_agentrace_after"
+"""The same at its end."""
+ON_TIMER: Final = "_agentrace_on_timer"
+"""The attribute that holds what is called for each of them, on a replay."""
+_MOST_FIRED: Final = 100
 UNCOUNTED: Final = 1000
 """By how much the tick of a loop whose iterations are not counted rises: how many lie between is not known."""
 
@@ -50,6 +62,7 @@ class Flow:
     __slots__ = (
         "_derived",
         "_task",
+        "answered",
         "branches",
         "loop",
         "ordinals",
@@ -91,6 +104,8 @@ class Flow:
         self._derived: dict[int, Flow] | None = None
         self.step: Any = None
         """The enclosing step while it is open."""
+        self.answered = False
+        """Whether it is inside a step that a replay answers."""
 
     def branch(self, kind: str, task: int = 0, shared: bool = False) -> Flow:
         """The flow of a ``task``, ``thread`` or other child that is created here, now."""
@@ -98,7 +113,7 @@ class Flow:
         self.branches[kind] = count + 1
         path = f"{self.path}/{kind}:{count}" if self.path else f"{kind}:{count}"
         child = Flow(self.run, self.parent, path, self.step_path, task, shared or self.shared)
-        child.step = self.step
+        child.step, child.answered = self.step, self.answered
         return child
 
     def inside(self, step_id: int, name: str, ordinal: int) -> Flow:
@@ -106,7 +121,7 @@ class Flow:
         hops = f"/{self.path}" if self.path else ""
         inner = Flow(self.run, step_id, "", f"{self.step_path}{hops}/{name}#{ordinal}", self.task)
         inner.owner, inner.thread, inner.loop = self.owner, self.thread, self.loop
-        inner._task = self._task
+        inner._task, inner.answered = self._task, self.answered
         return inner
 
     def used_by(self, task: Any) -> None:
@@ -176,6 +191,8 @@ class ProcessScope:
             return 0
         turn: int = getattr(loop, TURN, 0)
         if turn:
+            if getattr(loop, FIRED, None):
+                self._tell_timers(flow, loop)
             return turn
         state = flow.loop
         if state is None or state.of() is not loop:
@@ -188,6 +205,29 @@ class ProcessScope:
             except RuntimeError:  # the loop is closing
                 state.armed = False
         return state.ticks
+
+    def fired(self, loop: Any) -> None:
+        """A timer of the program is called by ``loop``."""
+        turn = getattr(loop, TURN, 0)
+        if not turn:
+            return
+        told = getattr(loop, ON_TIMER, None)
+        if told is not None:
+            told()
+        fired = getattr(loop, FIRED, None)
+        if fired is None:
+            fired = deque[int](maxlen=_MOST_FIRED)
+            setattr(loop, FIRED, fired)
+        if len(fired) == _MOST_FIRED:
+            loop._agentrace_skipped = getattr(loop, "_agentrace_skipped", 0) + 1
+        fired.append(turn)
+
+    def _tell_timers(self, flow: Flow, loop: Any) -> None:
+        fired = getattr(loop, FIRED)
+        ticks, skipped = list(fired), getattr(loop, "_agentrace_skipped", 0)
+        fired.clear()
+        loop._agentrace_skipped = 0
+        flow.run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, ticks, skipped)
 
 
 def _no_loop() -> None:

@@ -76,6 +76,7 @@ class Step:
         if flow is None:
             flow = self._inner = self.outer.inside(self.id, self.spec.name, self.ordinal)
             flow.step = None if self.ended else self
+            flow.answered = flow.answered or self.spec.answered
         return flow
 
     def let_go(self) -> None:

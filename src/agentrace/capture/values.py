@@ -98,6 +98,8 @@ def _record(flow: Flow, source: str, label: str, value: Any) -> None:
         run = flow.run
         data, _ = run.value(value)
         ordinal, flow.values = flow.values, flow.values + 1
-        run.emit(events.ValueRecorded, flow.parent, source, data, flow.parent, flow.path, ordinal, run.clean(label))
+        label, loop = run.clean(label), run.process.running_loop()
+        at = (0, 0) if loop is None else (run.process.loop_state(loop).ordinal, run.process.tick(flow))
+        run.emit(events.ValueRecorded, flow.parent, source, data, flow.parent, flow.path, ordinal, label, *at)
     except Exception as error:
         fault(error)

@@ -47,6 +47,8 @@ class Call(Struct, frozen=True):
 class Value(Struct, frozen=True):
     """A recorded value that the program asked for, such as the time."""
 
+    mark: int
+    """What stands for a step in the recorded order."""
     source: str
     label: str
     value: Raw
@@ -112,7 +114,7 @@ def _values(record: RunRecord) -> dict[str, list[Value]]:
         if isinstance(event, events.ValueRecorded):
             enclosing = steps.get(event.parent)
             outer = "" if enclosing is None else enclosing.path
-            found[f"{outer}|{event.flow}"].append(Value(event.source, event.label, event.value))
+            found[f"{outer}|{event.flow}"].append(Value(-event.seq, event.source, event.label, event.value))
     return found
 
 

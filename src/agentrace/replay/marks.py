@@ -7,6 +7,7 @@ order has given the program the same interleaving.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from agentrace.fold import StepState, Trace, boundaries
 
 BEGIN: Final = -3
 """The ``part`` of a mark for the beginning of a step."""
+TIMER: Final = -4
+"""The ``part`` of a mark for a timer of the program that an event loop called."""
 ADJACENT_NS: Final = 250_000
 """What came later than this after the mark before it was waited for: the program had the time to do all it could."""
 
@@ -27,7 +30,7 @@ class Mark(Struct, frozen=True, gc=False):
     """One point of the recorded order."""
 
     step: int
-    """The source step."""
+    """The source step; for a value that the program asked for, minus the seq of its event; 0 for a timer."""
     exchange: int
     """The exchange of the step that this belongs to, 0 for the step itself."""
     part: int
@@ -50,9 +53,17 @@ class Mark(Struct, frozen=True, gc=False):
     """Time since its step was dispatched."""
 
     @property
+    def is_timer(self) -> bool:
+        """Whether it is a timer of the program."""
+        return self.part == TIMER
+
+    @property
     def told(self) -> str:
         """What it is, in words."""
-        return "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
+        if self.is_timer:
+            return "a timer"
+        what = "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
+        return f"{what} of step {self.step}" if self.step > 0 else f"what event {-self.step} tells"
 
 
 class Order(Struct, frozen=True):
@@ -65,8 +76,9 @@ class Order(Struct, frozen=True):
 
 def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
     """The marks of a run's events, which are in the order of seq."""
-    reader = _Reader(trace)
-    for item in _as_it_happened(trace, recorded):
+    told = list(recorded)
+    reader = _Reader(trace, told)
+    for item in _as_it_happened(trace, told):
         reader.read(item)
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
     return Order(reader.marks, places)
@@ -78,7 +90,8 @@ class _Happened(Struct, frozen=True, gc=False):
     ns: int
     """Wall clock."""
     event: Any
-    step: StepState
+    step: StepState | None
+    """``None`` for a value that the program asked for."""
     number: int = 0
     """Of a chunk."""
     at_ns: int = 0
@@ -93,6 +106,10 @@ def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.Un
     ends: dict[int, int] = {}
     now = 0
     for event in recorded:
+        if isinstance(event, events.ValueRecorded):
+            now = max(now, event.ts)
+            items.append(_Happened(now, event, None))
+            continue
         step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
         if step is None:
             continue
@@ -113,15 +130,20 @@ def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.Un
             if not isinstance(event, events.StepDispatched):
                 ends[step.id] = now
     # Two clocks are never quite the same: what belongs to a step came before its end, whatever they say.
-    items.sort(key=lambda item: min(item.ns, ends.get(item.step.id, item.ns)))
+    items.sort(key=lambda item: item.ns if item.step is None else min(item.ns, ends.get(item.step.id, item.ns)))
     return items
 
 
 class _Reader:
     """Turns what happened into marks, one after the other."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, told: Iterable[events.AnyEvent | events.UnknownEvent]) -> None:
         self.marks: list[Mark] = []
+        self._timers: dict[int, deque[int]] = defaultdict(deque)
+        """By loop, the iterations in which it called timers, as far as their marks are still to be made."""
+        for event in told:
+            if isinstance(event, events.TimersFired):
+                self._timers[event.loop].extend(event.ticks)
         self._answered = {step.id for step in boundaries(trace.steps)}
         self._inside: set[int] = set()
         self._last_ns = 0
@@ -136,6 +158,9 @@ class _Reader:
 
     def read(self, item: _Happened) -> None:
         """Add the mark of one item."""
+        if item.step is None:
+            self._asked_for(item)
+            return
         parent = item.step.dispatched.parent
         if parent in self._inside or parent in self._answered:
             self._inside.add(item.step.id)  # what is answered whole: nobody asks for its inside on a replay
@@ -150,24 +175,34 @@ class _Reader:
         """A step was dispatched."""
         self._add(item, 0, BEGIN, tick=item.event.tick)
 
+    def _asked_for(self, item: _Happened) -> None:
+        """The program asked for a value."""
+        event = item.event
+        if event.parent not in self._inside and event.parent not in self._answered:
+            turns, gap = self._passed(item, event.loop, event.tick)
+            self.marks.append(
+                Mark(-event.seq, 0, BEGIN, False, True, event.loop, event.tick, False, turns, gap, item.at_ns)
+            )
+
     def chunk(self, item: _Happened) -> None:
         """A piece of a stream came."""
-        self._add(item, item.event.exchange, item.number, gate=True, tick=item.event.tick)
+        tick = item.event.chunks[item.number - item.event.first].tick or item.event.tick
+        self._add(item, item.event.exchange, item.number, gate=True, tick=tick)
 
     def headed(self, item: _Happened) -> None:
         """The head of a response came."""
-        self._add(item, item.event.exchange, HEAD, gate=True)
+        self._add(item, item.event.exchange, HEAD, gate=True, tick=item.event.tick)
 
     def exchanged(self, item: _Happened) -> None:
         """Nothing more came."""
         event = item.event
         piece = self._pieces.get((item.step.id, event.exchange))
         if piece is None and event.outcome == "error":
-            self._add(item, event.exchange, HEAD, gate=True)
+            self._add(item, event.exchange, HEAD, gate=True, tick=event.tick)
             return
         if piece is not None and self.marks[piece].part != HEAD:  # it may have been written when this was closed
             self.marks[piece] = replace(self.marks[piece], needed=False)
-        self._add(item, event.exchange, END, gate=True, needed=False)
+        self._add(item, event.exchange, END, gate=True, needed=False, tick=event.tick)
 
     def ended(self, item: _Happened) -> None:
         """A step ended."""
@@ -194,18 +229,27 @@ class _Reader:
             waited = tick != last.tick
         else:
             waited = item.at_ns - last.at_ns > ADJACENT_NS
-        before = self._ticks.get(loop, 0)
-        turns = tick - before if loop and tick and before else -1
-        self._ticks[loop] = tick
-        gap = max(0, item.ns - self._last_ns) if self._last_ns else 0
+        turns, gap = self._passed(item, loop, tick)
         mark = Mark(step.id, exchange, part, gate, needed, loop, tick, waited and gate, turns, gap, item.at_ns)
         if mark.suspended:
             self._waited[step.id] = len(self.marks)
         if exchange:
             self._pieces[step.id, exchange] = len(self.marks)
-        self._last_ns = item.ns
         self._last[step.id] = mark
         self.marks.append(mark)
+
+    def _passed(self, item: _Happened, loop: int, tick: int) -> tuple[int, int]:
+        """Iterations of the loop and nanoseconds since the latest mark; timers called since get marks of their own."""
+        timers = self._timers[loop]
+        while timers and timers[0] < tick:
+            before, self._ticks[loop] = self._ticks.get(loop, 0), timers[0]
+            turns = timers[0] - before if before else -1
+            self.marks.append(Mark(0, 0, TIMER, False, True, loop, timers.popleft(), False, turns, 0, 0))
+        before = self._ticks.get(loop, 0)
+        self._ticks[loop] = tick
+        gap = max(0, item.ns - self._last_ns) if self._last_ns else 0
+        self._last_ns = item.ns
+        return (tick - before if loop and tick and before else -1), gap
 
 
 _READ: Final[dict[type, Callable[[_Reader, _Happened], None]]] = {

@@ -2,28 +2,26 @@
 
 The order is a row of marks with a pointer before the first that has not come about. A gate (an answer, or a part of
 one) opens when the pointer stands at it, so everything that came before it in the recorded run has come before it now:
-calls that were made, timers that fired, other answers. Answers that came in one iteration of an event loop are handed
-over in one iteration. If what the pointer waits for cannot come any more, the order is relaxed and that is told.
+calls that were made, timers that fired, other answers. In event loops the iteration is the recorded one as well (see
+``loops``). If what the pointer waits for cannot come any more, the order is relaxed and that is told.
 """
 
 from __future__ import annotations
 
 import threading
 from _thread import get_ident
+from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 from agentrace.capture.answers import control_passed
-from agentrace.capture.guard import fault
-from agentrace.capture.scope import TURN
 from agentrace.replay import waiting
-from agentrace.replay.marks import ADJACENT_NS, BEGIN, Mark, Order
-from agentrace.replay.parked import Parked, call, end, next_iteration
+from agentrace.replay.clock import Clock
+from agentrace.replay.loops import InLoop
+from agentrace.replay.marks import BEGIN, TIMER, Mark, Order
+from agentrace.replay.parked import Parked, call, end
 from agentrace.replay.settling import Settling
 
-_CLEARLY: Final = 0.9
-"""Of the time that passed before something came: a timer that was due later may have come later."""
 _POLL: Final = 0.0005
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the recorded order can still be reached."""
@@ -32,10 +30,6 @@ _LONG_GRACE_NS: Final = 10_000_000_000
 """The same while something is at work that may still bring it about."""
 _MOST_RELAXED: Final = 20
 """From then on the order is free: the program is another one."""
-_MOST_TURNS: Final = 100
-"""Iterations of a loop that are counted; what took more came when the loop had nothing else to do."""
-_HOPS: Final = 12
-"""Iterations for which a loop that does not tell what is ready counts as busy."""
 
 
 class Turnstile:
@@ -43,47 +37,51 @@ class Turnstile:
 
     def __init__(self, order: Order, relaxed: Callable[[str], None], hung: Callable[[int], None]) -> None:
         """``relaxed`` is told what came in another order; ``hung`` which source step should have been cancelled."""
+        self.order = order
+        self.lock = threading.RLock()
+        self.free = not order.marks
         self._marks = order.marks
         self._places = order.places
         self._passed = bytearray(len(order.marks))
         self._next = 0
         self._of_step: dict[int, list[int]] = {}
+        self._timers: dict[int, deque[int]] = {}
+        """By recorded loop, the marks of its timers that have not been called."""
         for index, mark in enumerate(order.marks):
-            self._of_step.setdefault(mark.step, []).append(index)
-        self._parked: dict[int, Parked] = {}
+            if mark.part == TIMER:
+                self._timers.setdefault(mark.loop, deque()).append(index)
+            else:
+                self._of_step.setdefault(mark.step, []).append(index)
+        self._threads: dict[int, Parked] = {}
+        """Gates that threads wait for."""
+        self._loops: dict[int, InLoop] = {}
+        self._clock = Clock(order.marks)
         self._endless: dict[int, tuple[Any, Any]] = {}
         """Source steps that wait for their cancellation, with their loops."""
         self._relaxed = relaxed
         self._hung = hung
-        self._lock = threading.RLock()
         self._moved_ns = waiting.now_ns()
         self._settling = Settling()
         self._looking: set[int] = set()
-        self._turns: dict[int, int] = {}
-        """By loop, its iteration at its latest mark."""
         self._relaxations = 0
-        self.free = not order.marks
 
     # -- what the program does -----------------------------------------------------------------------------------
 
     def began(self, step: int) -> None:
-        """A step was dispatched."""
+        """A step was dispatched, or (minus the seq of its event) a value asked for."""
         index = self._places.get((step, 0, BEGIN))
-        with self._lock:
+        with self.lock:
             self._arrived()
             if index is not None:
                 self._pass(index)
-                self._here(index)
                 self._advance()
 
     def ended(self, step: int) -> None:
         """A step ended, however: nothing of it comes any more."""
-        with self._lock:
+        with self.lock:
             self._endless.pop(step, None)
             for index in self._of_step.get(step, ()):
-                if not self._passed[index]:
-                    self._pass(index)
-                    self._here(index)
+                self._pass(index)
             self._advance()
 
     def wait(self, step: int, exchange: int, part: int) -> None:
@@ -91,21 +89,21 @@ class Turnstile:
         gate = self._places.get((step, exchange, part))
         if gate is None:
             return
-        with self._lock:
+        with self.lock:
             if self.free or self._passed[gate]:
                 return
-            me = get_ident()
             self._arrived()
             self._give_way(gate)
-            if self._at(gate) and self._may_go(gate):
-                self._enter(gate, me)
+            if self.next() >= gate and self.settled(gate, 0):
+                self._enter(gate)
                 return
-            parked = self._park(Parked(gate))
+            parked = self._threads[gate] = Parked(gate)
+            self._advance()
         try:
             self._sleep(parked)
         finally:
-            with self._lock:
-                self._parked.pop(gate, None)
+            with self.lock:
+                self._threads.pop(gate, None)
                 self._advance()
 
     async def turn(self, step: int, exchange: int, part: int) -> None:
@@ -119,22 +117,37 @@ class Turnstile:
             if gate is None or self._marks[gate].suspended:
                 await control_passed()
             return
-        with self._lock:
+        mark = self._marks[gate]
+        if mark.tick and not mark.suspended:
+            self.wait(step, exchange, part)  # the answer came without a pause of the task
+            return
+        with self.lock:
             self._arrived()
-            if not self._marks[gate].suspended and self._at(gate) and self._may_go(gate):
-                self._enter(gate, get_ident())
-                self._here(gate)
+            here = self._loop(loop)
+            if not mark.suspended and self.next() >= gate and self.settled(gate, 0):
+                self._enter(gate)
                 return
-            parked = self._park(Parked(gate, loop))
-            self._watch(loop)
+        strict = False
+        while not await self._came(here, gate, strict):
+            strict = True
+
+    async def _came(self, here: InLoop, gate: int, strict: bool) -> bool:
+        """Wait in a loop; whether everything before the gate has come about when the task goes on."""
+        parked = Parked(gate, here.loop)
+        parked.strict = strict
+        with self.lock:
+            here.park(parked)
+            self.watch(here.loop)
         try:
-            if parked.future.done():  # due in the next iteration: not in this one
-                await control_passed()
             await parked.future
         finally:
-            with self._lock:
-                self._parked.pop(gate, None)
-                self._advance()
+            with self.lock:
+                here.parked.pop(gate, None)
+        with self.lock:
+            if not self.free and not self._passed[gate] and self.next() < gate:
+                return False
+            self._enter(gate)
+            return True
 
     async def endless(self, step: int) -> None:
         """Return only when the cancellation that ended ``step`` in the recorded run cannot come any more."""
@@ -142,186 +155,127 @@ class Turnstile:
         if loop is None:
             return
         future = loop.create_future()
-        with self._lock:
+        with self.lock:
+            self._loop(loop)
             self._endless[step] = (loop, future)
             self._arrived()
-            self._watch(loop)
+            self.watch(loop)
         try:
             await future
         finally:
-            with self._lock:
+            with self.lock:
                 self._endless.pop(step, None)
 
     def open_all(self) -> None:
         """Let everything go that waits, and hold nothing up any more."""
-        with self._lock:
+        with self.lock:
             self.free = True
-            for parked in list(self._parked.values()):
+            for parked in self._parked():
                 call(parked.loop, parked.go)
             for loop, future in list(self._endless.values()):
                 call(loop, end, future)
 
     # -- the pointer ---------------------------------------------------------------------------------------------
 
-    def _pass(self, index: int) -> None:
-        if not self._passed[index]:
-            self._passed[index] = 1
-            self._moved_ns = waiting.now_ns()
+    def missing(self, index: int) -> bool:
+        """Whether a mark has not come about and what comes later waits for it."""
+        return not self._passed[index] and (self._marks[index].needed or self._is_parked(index))
 
-    def _here(self, index: int) -> None:
-        if self._marks[index].loop:
-            loop = waiting.running_loop()
-            if loop is not None:
-                self._turns[id(loop)] = getattr(loop, TURN, 0)
-
-    def _at(self, gate: int) -> bool:
-        """Whether everything that has to come before ``gate`` has come."""
-        while self._next < gate:
-            mark = self._marks[self._next]
-            if not self._passed[self._next] and (mark.needed or self._next in self._parked):
-                return False
+    def next(self) -> int:
+        """The first mark that is missing."""
+        count = len(self._marks)
+        while self._next < count and not self.missing(self._next):
             self._next += 1
-        return True
+        return self._next
+
+    def timer(self, loop: int) -> int | None:
+        """The mark of the next timer of a recorded loop."""
+        found = self._timers.get(loop)
+        while found and self._passed[found[0]]:
+            found.popleft()
+        return found[0] if found else None
+
+    def timer_came(self, loop: int) -> None:
+        """A timer of the program is called now."""
+        index = self.timer(loop)
+        if index is not None:
+            self._pass(index)
+            self._advance()
+
+    def settled(self, gate: int, came_ns: int) -> bool:
+        """Whether the other threads have done what they did before a gate opened."""
+        return self._settling.settled(get_ident(), self._marks[gate].gap_ns, came_ns)
+
+    def _parked(self) -> list[Parked]:
+        return [*self._threads.values(), *(one for loop in self._loops.values() for one in loop.parked.values())]
+
+    def _is_parked(self, index: int) -> bool:
+        return index in self._threads or any(index in loop.parked for loop in self._loops.values())
+
+    def _loop(self, loop: Any) -> InLoop:
+        found = self._loops.get(id(loop))
+        if found is None or found.loop is not loop:
+            found = self._loops[id(loop)] = InLoop(self, loop, self._clock)
+        return found
+
+    def _pass(self, index: int) -> None:
+        """A mark comes about."""
+        if self._passed[index]:
+            return
+        self._passed[index] = 1
+        self._moved_ns = waiting.now_ns()
+        mark = self._marks[index]
+        loop = waiting.running_loop() if mark.loop else None
+        if loop is not None:
+            here = self._loop(loop)
+            if not here.ordinal:
+                self._called_before(mark.loop, index)
+            here.passed(mark)
+        if self._loops and not mark.is_timer:
+            self._clock.passed(index, all(one.alone() for one in self._loops.values()))
+
+    def _called_before(self, loop: int, index: int) -> None:
+        """Timers that were called before the first mark of a loop: nobody has counted them now either."""
+        for timer in self._timers.get(loop, ()):
+            if timer < index:
+                self._passed[timer] = 1
 
     def _advance(self) -> None:
-        """Wake what the pointer stands at."""
-        marks, count = self._marks, len(self._marks)
-        while self._next < count:
-            index = self._next
-            if not self._passed[index]:
-                parked = self._parked.get(index)
-                if parked is not None:
-                    self._wake(parked)
-                    return
-                if marks[index].needed:
-                    return
-            self._next = index + 1
+        """Wake what the pointer stands at, or has left behind."""
+        following = self.next()
+        for gate, parked in self._threads.items():
+            if gate <= following:
+                parked.go()  # it looks for itself
+        for loop in self._loops.values():
+            loop.rouse()
 
-    def _park(self, parked: Parked) -> Parked:
-        self._parked[parked.gate] = parked
-        if parked.gate < self._next:
-            self._wake(parked)  # nothing waited for it, so its turn is now
-        else:
-            self._advance()
-        return parked
-
-    def _wake(self, parked: Parked) -> None:
-        if not parked.came_ns:
-            parked.came_ns = waiting.now_ns()
-        if parked.loop is None:
-            parked.go()  # it looks for itself
-        elif not parked.scheduled:
-            parked.scheduled = True
-            if waiting.running_loop() is parked.loop:
-                next_iteration(parked.loop)(self._open, parked)
-            else:
-                call(parked.loop, self._open, parked)
-
-    def _enter(self, gate: int, thread: int) -> None:
+    def _enter(self, gate: int) -> None:
         """The part is handed over now."""
         self._pass(gate)
-        self._settling.answered(thread)
+        self._settling.answered(get_ident())
         self._advance()
-
-    # -- loops ---------------------------------------------------------------------------------------------------
-
-    def _open(self, parked: Parked) -> None:
-        done = False
-        try:
-            self._hand_over(parked)
-            done = True
-        except Exception as error:
-            fault(error)
-        finally:
-            if not done:
-                self.open_all()  # a fault of ours must not leave the program waiting
-
-    def _hand_over(self, parked: Parked) -> None:
-        """In the loop of a gate whose turn has come: let it go, with what came in the same iteration."""
-        with self._lock:
-            parked.scheduled = False
-            gate = parked.gate
-            if self._parked.get(gate) is not parked or self._passed[gate] or parked.future.done():
-                return
-            if not self._at(gate):
-                return  # something turned up that comes first
-            again = self._not_yet(parked)
-            if again is not None:
-                parked.scheduled = True
-                again(self._open, parked)
-                return
-            turn = getattr(parked.loop, TURN, 0)
-            due = self._turns.get(id(parked.loop), 0) + self._marks[gate].turns
-            now = self._marks[gate].turns > 0 and turn == due  # it comes in the iteration after the mark before it
-            mates = self._together(parked)
-            for mate in mates:
-                self._pass(mate.gate)
-            self._turns[id(parked.loop)] = turn if now else turn + 1  # where those that wait go on
-            self._enter(gate, get_ident())
-        for mate in mates:
-            mate.go(at_once=now)
-
-    def _not_yet(self, parked: Parked) -> Callable[..., Any] | None:
-        """How to come back later, if the program has not done yet what it did before this came."""
-        loop, mark = parked.loop, self._marks[parked.gate]
-        if not self._may_go(parked.gate, parked.came_ns):
-            return partial(loop.call_later, _POLL)
-        parked.hops += 1
-        if self._too_early(parked, loop, mark):
-            return next_iteration(loop)
-        due = None if mark.gap_ns < ADJACENT_NS else waiting.next_timer(loop, self)
-        if due is None or due - loop.time() > _CLEARLY * (mark.gap_ns - waiting.now_ns() + parked.came_ns) / 1e9:
-            return None
-        parked.quiet, parked.timed = 0, True
-        return partial(loop.call_at, max(due, loop.time()))
-
-    def _too_early(self, parked: Parked, loop: Any, mark: Mark) -> bool:
-        """Whether fewer iterations of the loop have passed than had, or the program still has something to do."""
-        turn = getattr(loop, TURN, 0)
-        busy = waiting.ready(loop)
-        if busy is None or not turn:
-            return parked.hops < (mark.turns if 0 <= mark.turns < _HOPS else _HOPS)
-        parked.quiet = 0 if busy else parked.quiet + 1
-        if 0 <= mark.turns < _MOST_TURNS and not parked.timed:
-            return bool(turn + 1 < self._turns.get(id(loop), 0) + mark.turns)
-        if mark.gap_ns < ADJACENT_NS or waiting.now_ns() - parked.came_ns > 2 * mark.gap_ns + 1_000_000:
-            return False
-        return parked.quiet < 2
-
-    def _together(self, parked: Parked) -> list[Parked]:
-        """The other gates of the same loop and recorded iteration that wait."""
-        mark = self._marks[parked.gate]
-        if not mark.tick:
-            return [parked]
-        mates = [
-            other
-            for index, other in self._parked.items()
-            if other is not parked and other.loop is parked.loop and _share(self._marks[index], mark)
-        ]
-        return sorted([*mates, parked], key=lambda mate: mate.gate)
 
     # -- threads -------------------------------------------------------------------------------------------------
 
     def _sleep(self, parked: Parked) -> None:
         """Wait in a thread until the turn of ``parked`` has come."""
-        timeout = _LOOK
+        timeout = 0.0
+        gate = parked.gate
         while True:
-            parked.lock.acquire(timeout=timeout)
-            with self._lock:
-                gate = parked.gate
+            if timeout:
+                parked.lock.acquire(timeout=timeout)
+            with self.lock:
                 if self.free or self._passed[gate]:
                     return
-                if self._at(gate):
-                    if self._may_go(gate, parked.came_ns):
-                        self._enter(gate, parked.thread)
+                if self.next() >= gate:
+                    parked.came_ns = parked.came_ns or waiting.now_ns()
+                    if self.settled(gate, parked.came_ns):
+                        self._enter(gate)
                         return
                     timeout = _POLL
                 else:
                     timeout = _LOOK
                     self._look()
-
-    def _may_go(self, gate: int, came_ns: int = 0) -> bool:
-        return self._settling.settled(get_ident(), self._marks[gate].gap_ns, came_ns)
 
     def _arrived(self) -> None:
         if self._settling.arrived(get_ident()):
@@ -330,28 +284,28 @@ class Turnstile:
     def _give_way(self, gate: int) -> None:
         """A call that holds up its loop cannot wait for what would have to come in that loop."""
         mark = self._marks[gate]
-        if not mark.loop or self._at(gate):
-            return
-        for index in range(self._next, gate):
-            other = self._marks[index]
-            if other.loop == mark.loop and other.needed and not self._passed[index]:
-                self._relax(index, mark)
+        if mark.loop:
+            for index in range(self.next(), gate):
+                if self._marks[index].loop == mark.loop and self.missing(index):
+                    self._relax(index, mark)
 
     # -- when the order cannot be reached ------------------------------------------------------------------------
 
-    def _watch(self, loop: Any) -> None:
+    def watch(self, loop: Any) -> None:
+        """See to it that the order is relaxed if the program cannot come to what is next."""
         if id(loop) not in self._looking:
             self._looking.add(id(loop))
             loop.call_later(_LOOK, self._look_in, loop)
 
     def _look_in(self, loop: Any) -> None:
-        with self._lock:
+        with self.lock:
             self._looking.discard(id(loop))
-            here = [one for one in self._parked.values() if one.loop is loop]
-            endless = [one for one in self._endless.values() if one[0] is loop]
-            hung = self._look() if here or endless else 0
-            if here or endless:
-                self._watch(loop)
+            endless = any(one[0] is loop for one in self._endless.values())
+            here = self._loop(loop)
+            waits = endless or bool(here.parked) or bool(here.timers())
+            hung = self._look() if waits else 0
+            if waits:
+                self.watch(loop)
         if hung:  # told without holding the lock: whoever is told takes one of its own
             self._hung(hung)
 
@@ -360,39 +314,37 @@ class Turnstile:
         if self.free:
             return 0
         quiet_ns = waiting.now_ns() - self._moved_ns
-        gap = self._marks[self._next].gap_ns if self._next < len(self._marks) else 0
+        following = self.next()
+        gap = self._marks[following].gap_ns if following < len(self._marks) else 0
         if quiet_ns < _GRACE_NS + 2 * gap or (quiet_ns < _LONG_GRACE_NS + 3 * gap and self._at_work()):
             return 0
-        waits = [gate for gate in self._parked if gate != self._next]
+        waits = [parked.gate for parked in self._parked() if parked.gate != following]
+        held = (self.timer(loop.ordinal) for loop in self._loops.values() if loop.timers())
+        waits += [timer for timer in held if timer is not None and timer != following]
         if waits:
             first = min(waits)
-            for index in range(self._next, first):
-                if not self._passed[index] and self._marks[index].needed:
+            for index in range(following, first):
+                if self.missing(index):
                     self._relax(index, self._marks[first])
             self._advance()
-        elif self._endless and not self._parked:
+        elif self._endless and not self._parked():
             return int(next(iter(self._endless)))
         return 0
 
     def _at_work(self) -> bool:
         """Whether something of the program may still go on by itself."""
-        loops = [parked.loop for parked in self._parked.values() if parked.loop is not None]
-        loops += [loop for loop, _ in self._endless.values()]
         return not waiting.others_blocked() or any(
-            waiting.ready(loop) or waiting.next_timer(loop, self) is not None for loop in loops
+            one.loop.is_running() and (waiting.ready(one.loop) or one.timers())
+            for one in self._loops.values()
         )
 
     def _relax(self, index: int, instead: Mark) -> None:
-        self._pass(index)
-        parked = self._parked.get(index)
-        if parked is not None:
-            call(parked.loop, parked.go)
+        self._passed[index] = 1
+        self._moved_ns = waiting.now_ns()
+        for parked in self._parked():
+            if parked.gate == index:
+                call(parked.loop, parked.go)
         self._relaxations += 1
-        mark = self._marks[index]
-        self._relaxed(f"step {instead.step} was answered before {mark.told} of step {mark.step}")
+        self._relaxed(f"step {instead.step} was answered before {self._marks[index].told}")
         if self._relaxations >= _MOST_RELAXED:
             self.open_all()
-
-
-def _share(one: Mark, other: Mark) -> bool:
-    return one.tick == other.tick and one.loop == other.loop

@@ -140,9 +140,14 @@ class ExactTape:
             if self.latched is not None and not self._manner.observe:
                 raise self._again()
             values = self._values.get(flow, [])
-            if values and (values[-1].source, values[-1].label) == (source, label):
-                return values.pop().value
             expected = values[-1] if values else None
+            found = expected is not None and (expected.source, expected.label) == (source, label)
+            if found:
+                values.pop()
+        if expected is not None and found:
+            if self._turnstile is not None:
+                self._turnstile.began(expected.mark)
+            return expected.value
         asked = f"{source}({label})"
         if expected is None:
             code, was = "CALL_EXTRA", "the recorded run asked for none here"

@@ -10,6 +10,7 @@ from agentrace.capture.answers import control_passed
 from agentrace.capture.step import Step
 from agentrace.replay.marks import Order
 from agentrace.replay.order import Turnstile
+from agentrace.replay.parked import end
 
 
 class InTurn:
@@ -40,8 +41,11 @@ class InTurn:
         if left > 0:
             import asyncio
 
-            if asyncio._get_running_loop() is not None:
-                await asyncio.sleep(left)
+            loop = asyncio._get_running_loop()
+            if loop is not None:
+                over = loop.create_future()
+                loop.call_later(left, end, over)
+                await over
         if self._turnstile is not None:
             await self._turnstile.turn(self._source, exchange, part)
         else:

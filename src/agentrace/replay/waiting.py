@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -33,23 +34,56 @@ _known: dict[CodeType, int] = {}
 """Of code that was seen: 0 at work, 1 waiting for its turn, 2 blocked."""
 
 
+def _frames() -> dict[int, FrameType]:
+    """The topmost frame of each thread.
+
+    CPython 3.11 makes frame objects for this while it holds the lock that threads begin and end under. If that starts
+    a garbage collection, and a finalizer lets another thread run that begins or ends, both wait for ever.
+    """
+    if not _COLLECTS_AT_ONCE or not gc.isenabled():
+        return sys._current_frames()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        gc.enable()
+
+
+_COLLECTS_AT_ONCE: Final = sys.version_info < (3, 12)
+
+
 def blocked(ident: int) -> bool:
     """Whether a thread waits in one of the places of the standard library that threads wait in, or is gone."""
-    frame = sys._current_frames().get(ident)
+    frame = _frames().get(ident)
     return frame is None or _state(frame.f_code) == 2
 
 
-def others_blocked() -> bool:
-    """Whether no other thread of the program is at work: each waits, or has not moved for a while."""
-    frames = sys._current_frames()
+def others_blocked(*, patient: bool = False) -> bool:
+    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while.
+    """
+    frames = _frames()
     if len(frames) == 1:
         return True
     mine = threading.get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
-        if ident != mine and not _state(frame.f_code) and not _stands_still(ident, frame):
+        if ident != mine and not (_state(frame.f_code) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)):
             found = False
     return found
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    """Whether a thread does agentrace's work and not the program's."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in _OUR_WORK and code.co_filename.startswith(_PACKAGE):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_OUR_WORK: Final = frozenset({"_work", "_sync"})
+_PACKAGE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def _stands_still(ident: int, frame: FrameType) -> bool:
@@ -86,19 +120,6 @@ def ready(loop: Any) -> bool | None:
     """Whether something is about to run in ``loop``; ``None`` where the loop does not tell."""
     waiting = getattr(loop, "_ready", None)
     return None if waiting is None else bool(waiting)
-
-
-def next_timer(loop: Any, own: object) -> float | None:
-    """When the next timer of ``loop`` is due, in its time; those that are methods of ``own`` do not count."""
-    timers = getattr(loop, "_scheduled", None)
-    if not timers:
-        return None
-    due = [
-        timer.when()
-        for timer in timers
-        if not timer.cancelled() and getattr(timer._callback, "__self__", None) is not own
-    ]
-    return min(due, default=None)
 
 
 def now_ns() -> int:

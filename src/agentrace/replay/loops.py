@@ -1,0 +1,282 @@
+"""Answers and timers in one event loop: each comes in the iteration of the loop in which it came.
+
+Iterations are counted in the recorded run and now (``BaseEventLoop._run_once`` is wrapped), and the callbacks of a
+program that saw the same so far run in the same iterations. So an answer is handed over at the beginning of the
+iteration that is as far from the mark before it as it was, behind everything that was ready, and a timer is held back,
+or the time moved on, so that it is called in its own. In loops that do not tell their iterations (uvloop) an answer is
+handed over when the loop has gone round often enough for everything else that was ready.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any, Final, Protocol
+
+from agentrace.capture.carriers import is_the_programs
+from agentrace.capture.guard import fault
+from agentrace.capture.scope import AFTER, BEFORE, ON_TIMER, TURN
+from agentrace.replay import waiting
+from agentrace.replay.clock import Clock
+from agentrace.replay.marks import Mark, Order
+from agentrace.replay.parked import Parked, call
+
+_POLL: Final = 0.0005
+_MOST_TURNS: Final = 100
+"""Iterations that are counted; what took more came when the loop had nothing else to do."""
+_HOPS: Final = 12
+"""Iterations for which a loop that does not tell what is ready counts as busy."""
+
+
+class Pointer(Protocol):
+    """The recorded order, as far as it has come."""
+
+    order: Order
+    lock: Any
+    free: bool
+
+    def next(self) -> int:
+        """The first mark that is missing."""
+        ...
+
+    def missing(self, index: int) -> bool:
+        """Whether a mark has not come about and what comes later waits for it."""
+        ...
+
+    def timer(self, loop: int) -> int | None:
+        """The mark of the next timer of a recorded loop."""
+        ...
+
+    def timer_came(self, loop: int) -> None:
+        """A timer of the program is called now."""
+        ...
+
+    def settled(self, gate: int, came_ns: int) -> bool:
+        """Whether the other threads have done what they did before this came."""
+        ...
+
+    def watch(self, loop: Any) -> None:
+        """See to it that the order is relaxed if the program cannot come to what is next."""
+        ...
+
+    def open_all(self) -> None:
+        """Hold nothing up any more."""
+        ...
+
+
+class InLoop:
+    """The gates and timers of one event loop. Its methods are called in that loop, but for :meth:`rouse`."""
+
+    def __init__(self, pointer: Pointer, loop: Any, clock: Clock) -> None:
+        self.loop = loop
+        self.ordinal = 0
+        """Of the recorded loop; 0 until a mark of it has come about."""
+        self.parked: dict[int, Parked] = {}
+        self.held: list[Any] = []
+        """Timers that may not be called in this iteration."""
+        self._pointer = pointer
+        self._clock = clock
+        self._marks = pointer.order.marks
+        self._counted = hasattr(loop, TURN)
+        self._ahead = 0
+        """By how many the iterations are further than in the recorded run."""
+        self._hopping = False
+        if self._counted:
+            setattr(loop, BEFORE, self._before_iteration)
+            setattr(loop, AFTER, self._after_iteration)
+            setattr(loop, ON_TIMER, self._timer_called)
+            loop.time = clock.time
+
+    def passed(self, mark: Mark) -> None:
+        """A mark came about in this iteration."""
+        self.ordinal = mark.loop
+        if mark.tick:
+            self._ahead = getattr(self.loop, TURN, 0) - mark.tick
+
+    def park(self, parked: Parked) -> None:
+        """A gate waits for its turn from now on."""
+        self.parked[parked.gate] = parked
+        if not self._counted:
+            self._hop()
+
+    def rouse(self) -> None:
+        """Called from any thread: what a gate or a timer waits for may have come about."""
+        if not self._counted:
+            if self.parked:
+                call(self.loop, self._hop)
+        elif waiting.running_loop() is not self.loop:  # its own iterations begin with a look anyway
+            call(self.loop, self._nothing)
+
+    def alone(self) -> bool:
+        """Whether the program waits for nothing but what this loop and the record give it."""
+        selector = getattr(self.loop, "_selector", None)
+        waited_for = None if selector is None else selector.get_map()
+        return waited_for is not None and len(waited_for) <= 1 and waiting.others_blocked(patient=True)
+
+    def timers(self) -> list[Any]:
+        """The timers of the program that wait for their time, in its order."""
+        timers = [*getattr(self.loop, "_scheduled", ()), *self.held]
+        return sorted(timer for timer in timers if not timer.cancelled() and is_the_programs(timer))
+
+    # -- what happens in the loop --------------------------------------------------------------------------------
+
+    def _before_iteration(self) -> None:
+        done = False
+        try:
+            with self._pointer.lock:
+                if not self._pointer.free:
+                    self._look()
+                    if self._counted and not self._pointer.free:
+                        self._look_at_timers()
+            done = True
+        except Exception as error:
+            fault(error)
+        finally:
+            if not done:
+                self._pointer.open_all()  # a fault of ours must not leave the program waiting
+
+    def _after_iteration(self) -> None:
+        for timer in self.held:
+            heapq.heappush(self.loop._scheduled, timer)
+        self.held = []
+
+    def _timer_called(self) -> None:
+        if self.ordinal:
+            self._pointer.timer_came(self.ordinal)
+
+    def _hop(self) -> None:
+        """For loops that do not tell when an iteration begins: once in each while a gate waits."""
+        if not self._hopping:
+            self._hopping = True
+            call(self.loop, self._hopped)
+
+    def _hopped(self) -> None:
+        self._hopping = False
+        self._before_iteration()
+
+    def _nothing(self) -> None:
+        """An iteration begins after this one, without waiting for anything."""
+
+    def _again(self, seconds: float = 0.0) -> None:
+        """Look again, at the latest when ``seconds`` have passed."""
+        if seconds:
+            self.loop.call_later(seconds, self._nothing if self._counted else self._hop)
+        elif self._counted:
+            self.loop.call_soon(self._nothing)
+        else:
+            self._hop()
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Let the gates go whose iteration this is."""
+        together = self._together() if self.parked else []
+        if not together:
+            return
+        first = together[0]
+        first.came_ns = first.came_ns or waiting.now_ns()
+        first.hops += 1
+        if not self._pointer.settled(first.gate, first.came_ns):
+            self._again(_POLL)
+        elif not self._is_due(first):
+            self._again()
+        else:
+            for parked in together:
+                del self.parked[parked.gate]
+                parked.go()
+
+    def _together(self) -> list[Parked]:
+        """The gates that come in one iteration, if all that came before it has come."""
+        following = self._pointer.next()
+        found = sorted((one for index, one in self.parked.items() if index < following), key=lambda one: one.gate)
+        reference: Mark | None = None
+        ahead = False
+        """Whether something is between that comes in that same iteration by itself."""
+        for index in range(following, max(self.parked) + 1):
+            parked, mark = self.parked.get(index), self._marks[index]
+            if parked is None and not self._pointer.missing(index):
+                continue
+            if reference is not None and not _in_one_iteration(reference, mark):
+                break
+            reference = mark
+            if parked is None:
+                ahead = True
+                if mark.gate and mark.suspended:
+                    break  # it is still to be asked for
+            elif parked.strict and ahead:
+                break
+            else:
+                found.append(parked)
+        return found
+
+    def _is_due(self, first: Parked) -> bool:
+        """Whether this is the iteration."""
+        mark, busy = self._marks[first.gate], waiting.ready(self.loop)
+        if not self._counted or busy is None:
+            return first.hops >= (mark.turns if 0 <= mark.turns < _HOPS else _HOPS)
+        if mark.tick and self.ordinal == mark.loop:
+            left = self._left(mark)
+            if left <= _MOST_TURNS:
+                return left <= 0
+        return not busy or waiting.now_ns() - first.came_ns > 2 * mark.gap_ns + 1_000_000
+
+    def _left(self, mark: Mark) -> int:
+        """Iterations until the one in which a mark comes."""
+        turn: int = getattr(self.loop, TURN)
+        return mark.tick + self._ahead - turn
+
+    # -- timers --------------------------------------------------------------------------------------------------
+
+    def _look_at_timers(self) -> None:
+        """Call the timers whose iteration this is, and no others."""
+        if not self.ordinal or self._pointer.timer(self.ordinal) is None:
+            return  # nothing is known of what comes
+        timers = self.timers()
+        if not timers:
+            return
+        coming = self._coming_timers()
+        if coming and self._left(self._marks[coming[0]]) <= _MOST_TURNS:
+            self._bring(coming, timers)
+        if not coming or self._left(self._marks[coming[0]]) > 0:
+            self._hold(timers)
+        else:
+            self._hold(timers[len(coming) :])
+
+    def _bring(self, coming: list[int], timers: list[Any]) -> None:
+        """See to it that timers that come next need not be waited for, unless something real goes on as well."""
+        now = self._clock.time()
+        due = timers[min(len(coming), len(timers)) - 1].when()
+        if due > now and not self.alone():
+            return
+        if self._left(self._marks[coming[0]]) > 0:
+            self._again()
+        else:
+            self._clock.jump(due)
+
+    def _coming_timers(self) -> list[int]:
+        """The marks of timers that come in one iteration, if all that came before it has come."""
+        found: list[int] = []
+        reference: Mark | None = None
+        for index in range(self._pointer.next(), len(self._marks)):
+            if not self._pointer.missing(index):
+                continue
+            mark = self._marks[index]
+            if reference is not None and not _in_one_iteration(reference, mark):
+                break
+            reference = mark
+            if mark.loop != self.ordinal or not mark.tick:
+                break
+            if mark.is_timer:
+                found.append(index)
+        return found
+
+    def _hold(self, timers: list[Any]) -> None:
+        if timers:
+            self.held = timers
+            held = set(map(id, timers))
+            self.loop._scheduled = [timer for timer in self.loop._scheduled if id(timer) not in held]
+            heapq.heapify(self.loop._scheduled)
+            self._pointer.watch(self.loop)
+
+
+def _in_one_iteration(one: Mark, other: Mark) -> bool:
+    return other.tick != 0 and (one.loop, one.tick) == (other.loop, other.tick)
