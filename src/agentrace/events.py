@@ -595,7 +595,7 @@ class ExchangeEnded(Event, frozen=True, tag=25):
 
 class TimersFired(Event, frozen=True, tag=26):
     """Timers of the program, such as sleeps and timeouts, that an event loop called. Those of libraries at work on a
-    model, tool or retriever call are not among them. Written at the loop's next step, so not where none follows."""
+    model, tool or retriever call are not among them. Written at the loop's next step, and when it is closed."""
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""
@@ -603,6 +603,8 @@ class TimersFired(Event, frozen=True, tag=26):
     """Of each, the iteration of the loop in which it was called, in order."""
     skipped: int = 0
     """How many were called before these and after the last ones told; only the latest 100 are told."""
+    over: bool = False
+    """Whether the loop was closed: it called no others."""
 
 
 class UnknownEvent(Struct, frozen=True):

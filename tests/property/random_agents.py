@@ -403,7 +403,8 @@ def _asyncio(node: Node, flow: Flow) -> None:
     pooled, _here.pooled = getattr(_here, "pooled", False), False
     inside = Flow(flow.name, [], flow.noise)
     try:
-        asyncio.run(run_async(Node("each", node.parts), inside))
+        # A loop is known by its calls, so its timers are from its first call on.
+        asyncio.run(run_async(Node("each", [Node("call", name="look"), *node.parts]), inside))
     except Failed as error:
         inside.see(seen_of(error))
     finally:

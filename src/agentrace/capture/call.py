@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from types import CodeType, FrameType
 from typing import Any, Final
+from weakref import ref
 
 from msgspec import Raw
 
@@ -210,6 +211,7 @@ def _seen_in_loop(scope: ProcessScope, flow: Flow, loop: Any) -> None:
     """Note which loop and task use ``flow``: a second task makes its order a matter of timing."""
     if flow.loop is None or flow.loop.of() is not loop:
         flow.loop = scope.loop_state(loop)
+        flow.loop.run = ref(flow.run)
     flow.used_by(scope.current_task())
 
 

@@ -100,6 +100,7 @@ def carry_asyncio(module: ModuleType) -> None:
     replace(module.BaseEventLoop, "create_task", _create_task)
     if "_run_once" in vars(module.BaseEventLoop):  # private; without it, ticks are told less exactly
         replace(module.BaseEventLoop, "_run_once", _run_once)
+        replace(module.BaseEventLoop, "close", _close)
         replace(module.events.TimerHandle, "_run", _timer_called)
 
 
@@ -108,7 +109,8 @@ def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
         recording = process.current
         try:
             if recording is not None and is_the_programs(self):
-                recording.scope.fired(self._loop)
+                made_in = self._context.get(FLOW)
+                recording.scope.fired(self._loop, None if made_in is None else made_in.run)
         except Exception as error:
             fault(error)
         original(self)
@@ -122,6 +124,19 @@ def is_the_programs(timer: Any) -> bool:
         return False
     found = timer._context.get(FLOW)  # a flow, or a step that stands for the flow inside
     return found is None or not (found.answered if isinstance(found, Flow) else found.inner.answered)
+
+
+def _close(original: Callable[..., Any]) -> Callable[..., Any]:
+    def close(self: Any) -> None:
+        recording = process.current
+        try:
+            if recording is not None and not self.is_closed():
+                recording.scope.closing(self)
+        except Exception as error:
+            fault(error)
+        original(self)
+
+    return close
 
 
 def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -41,12 +41,14 @@ UNCOUNTED: Final = 1000
 class LoopState:
     """One event loop: its ordinal in the process and, if nobody counts its iterations, how many ended a step."""
 
-    __slots__ = ("armed", "context", "of", "ordinal", "ticks")
+    __slots__ = ("armed", "context", "of", "ordinal", "run", "ticks")
 
     def __init__(self, loop: Any, ordinal: int) -> None:
         self.of = ref(loop)
         """The loop, while it lives."""
         self.ordinal = ordinal
+        self.run: ref[RunRecording] | None = None
+        """The run of the latest step in it."""
         self.ticks = 0
         self.armed = False
         self.context = Context()  # of its own: a context can be entered by one thread at a time
@@ -192,7 +194,7 @@ class ProcessScope:
         turn: int = getattr(loop, TURN, 0)
         if turn:
             if getattr(loop, FIRED, None):
-                self._tell_timers(flow, loop)
+                self._tell_timers(loop, flow.run)
             return turn
         state = flow.loop
         if state is None or state.of() is not loop:
@@ -206,8 +208,8 @@ class ProcessScope:
                 state.armed = False
         return state.ticks
 
-    def fired(self, loop: Any) -> None:
-        """A timer of the program is called by ``loop``."""
+    def fired(self, loop: Any, run: RunRecording | None) -> None:
+        """A timer of the program is called by ``loop``; ``run`` is that of the flow that made it."""
         turn = getattr(loop, TURN, 0)
         if not turn:
             return
@@ -216,18 +218,49 @@ class ProcessScope:
             told()
         fired = getattr(loop, FIRED, None)
         if fired is None:
-            fired = deque[int](maxlen=_MOST_FIRED)
+            fired = Fired()
             setattr(loop, FIRED, fired)
-        if len(fired) == _MOST_FIRED:
-            loop._agentrace_skipped = getattr(loop, "_agentrace_skipped", 0) + 1
-        fired.append(turn)
+        fired.add(turn, run)
 
-    def _tell_timers(self, flow: Flow, loop: Any) -> None:
-        fired = getattr(loop, FIRED)
-        ticks, skipped = list(fired), getattr(loop, "_agentrace_skipped", 0)
-        fired.clear()
-        loop._agentrace_skipped = 0
-        flow.run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, ticks, skipped)
+    def closing(self, loop: Any) -> None:
+        """``loop`` is closed: what it has not told yet is all there is."""
+        state = self._loops.get(loop)
+        run = None if state is None or state.run is None else state.run()
+        if run is not None:
+            self._tell_timers(loop, run, over=True)
+
+    def _tell_timers(self, loop: Any, run: RunRecording, *, over: bool = False) -> None:
+        fired = getattr(loop, FIRED, None)
+        ticks, skipped = ([], 0) if fired is None else fired.of(run)
+        if ticks or over:
+            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, ticks, skipped, over)
+
+
+class Fired:
+    """The timers that one loop has called since it was told."""
+
+    __slots__ = ("_skipped", "_turns")
+
+    def __init__(self) -> None:
+        self._turns: deque[tuple[int, RunRecording | None]] = deque(maxlen=_MOST_FIRED)
+        self._skipped = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._turns)
+
+    def add(self, turn: int, run: RunRecording | None) -> None:
+        """A timer was called in this iteration."""
+        self._skipped += len(self._turns) == _MOST_FIRED
+        self._turns.append((turn, run))
+
+    def of(self, run: RunRecording) -> tuple[list[int], int]:
+        """Takes out those of ``run``, and of none; and how many were forgotten."""
+        ticks = [turn for turn, of in self._turns if of is run or of is None]
+        left = [(turn, of) for turn, of in self._turns if of is not run and of is not None]
+        self._turns.clear()
+        self._turns.extend(left)
+        skipped, self._skipped = self._skipped, 0
+        return ticks, skipped
 
 
 def _no_loop() -> None:

@@ -73,6 +73,12 @@ class InLoop:
         self.parked: dict[int, Parked] = {}
         self.held: list[Any] = []
         """Timers that may not be called in this iteration."""
+        self.watched = False
+        """Whether somebody looks now and then whether the recorded order can be reached."""
+        self.holds_timers = False
+        """Whether all timers that wait were held back in the latest iteration."""
+        self.let_go = False
+        """Whether timers are called that the recorded loop did not call."""
         self._pointer = pointer
         self._clock = clock
         self._marks = pointer.order.marks
@@ -182,7 +188,7 @@ class InLoop:
         else:
             for parked in together:
                 del self.parked[parked.gate]
-                parked.go()
+            self._open(together)
 
     def _together(self) -> list[Parked]:
         """The gates that come in one iteration, if all that came before it has come."""
@@ -228,8 +234,10 @@ class InLoop:
 
     def _look_at_timers(self) -> None:
         """Call the timers whose iteration this is, and no others."""
-        if not self.ordinal or self._pointer.timer(self.ordinal) is None:
-            return  # nothing is known of what comes
+        self.holds_timers = False
+        known = self.ordinal in self._pointer.order.over and not self.let_go
+        if not known and self._pointer.timer(self.ordinal) is None:
+            return  # it is not known what comes
         timers = self.timers()
         if not timers:
             return
@@ -237,9 +245,36 @@ class InLoop:
         if coming and self._left(self._marks[coming[0]]) <= _MOST_TURNS:
             self._bring(coming, timers)
         if not coming or self._left(self._marks[coming[0]]) > 0:
+            self.holds_timers = True
             self._hold(timers)
         else:
             self._hold(timers[len(coming) :])
+            self._go_first(coming[-1] + 1, timers[0].when())
+
+    def _go_first(self, index: int, due: float) -> None:
+        """Let gates go before the timers that are called in this iteration, if what these bring about comes after them.
+
+        What was ready already comes before both. So where something else follows gates in their iteration, it is the
+        timers that have brought it about, and the gates went first.
+        """
+        first = index
+        while first < len(self._marks) and not self._pointer.missing(first):
+            first += 1
+        gates: list[Parked] = []
+        while first < len(self._marks) and first in self.parked:
+            gates.append(self.parked[first])
+            first += 1
+        if not gates or first == len(self._marks):
+            return
+        mark = self._marks[gates[0].gate]
+        if self._left(mark) == 1 and all(_in_one_iteration(mark, self._marks[i]) for i in range(gates[0].gate, first + 1)):
+            for parked in gates:
+                del self.parked[parked.gate]
+            self.loop.call_at(due - 1, self._open, gates)
+
+    def _open(self, gates: list[Parked]) -> None:
+        for parked in gates:
+            parked.go()
 
     def _bring(self, coming: list[int], timers: list[Any]) -> None:
         """See to it that timers that come next need not be waited for, unless something real goes on as well."""

@@ -72,6 +72,8 @@ class Order(Struct, frozen=True):
     marks: Sequence[Mark]
     places: dict[tuple[int, int, int], int]
     """Index by step, exchange and part."""
+    over: frozenset[int]
+    """Loops that are known to have called no timers but those among the marks."""
 
 
 def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
@@ -80,8 +82,10 @@ def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.Unk
     reader = _Reader(trace, told)
     for item in _as_it_happened(trace, told):
         reader.read(item)
+    reader.finish()
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
-    return Order(reader.marks, places)
+    over = frozenset(event.loop for event in told if isinstance(event, events.TimersFired) and event.over)
+    return Order(reader.marks, places, over)
 
 
 class _Happened(Struct, frozen=True, gc=False):
@@ -238,13 +242,22 @@ class _Reader:
         self._last[step.id] = mark
         self.marks.append(mark)
 
+    def finish(self) -> None:
+        """The timers that were called after a loop's last mark."""
+        for loop, timers in self._timers.items():
+            while timers:
+                self._timer(loop)
+
+    def _timer(self, loop: int) -> None:
+        """The next timer of a loop was called."""
+        tick, before = self._timers[loop].popleft(), self._ticks.get(loop, 0)
+        self._ticks[loop] = tick
+        self.marks.append(Mark(0, 0, TIMER, False, True, loop, tick, False, tick - before if before else -1, 0, 0))
+
     def _passed(self, item: _Happened, loop: int, tick: int) -> tuple[int, int]:
         """Iterations of the loop and nanoseconds since the latest mark; timers called since get marks of their own."""
-        timers = self._timers[loop]
-        while timers and timers[0] < tick:
-            before, self._ticks[loop] = self._ticks.get(loop, 0), timers[0]
-            turns = timers[0] - before if before else -1
-            self.marks.append(Mark(0, 0, TIMER, False, True, loop, timers.popleft(), False, turns, 0, 0))
+        while self._timers[loop] and self._timers[loop][0] < tick:
+            self._timer(loop)
         before = self._ticks.get(loop, 0)
         self._ticks[loop] = tick
         gap = max(0, item.ns - self._last_ns) if self._last_ns else 0

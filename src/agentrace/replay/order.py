@@ -62,7 +62,6 @@ class Turnstile:
         self._hung = hung
         self._moved_ns = waiting.now_ns()
         self._settling = Settling()
-        self._looking: set[int] = set()
         self._relaxations = 0
 
     # -- what the program does -----------------------------------------------------------------------------------
@@ -215,6 +214,7 @@ class Turnstile:
     def _loop(self, loop: Any) -> InLoop:
         found = self._loops.get(id(loop))
         if found is None or found.loop is not loop:
+            self._loops = {key: one for key, one in self._loops.items() if not one.loop.is_closed()}
             found = self._loops[id(loop)] = InLoop(self, loop, self._clock)
         return found
 
@@ -232,7 +232,7 @@ class Turnstile:
                 self._called_before(mark.loop, index)
             here.passed(mark)
         if self._loops and not mark.is_timer:
-            self._clock.passed(index, all(one.alone() for one in self._loops.values()))
+            self._clock.passed(index, all(one.alone() or one.loop.is_closed() for one in self._loops.values()))
 
     def _called_before(self, loop: int, index: int) -> None:
         """Timers that were called before the first mark of a loop: nobody has counted them now either."""
@@ -293,15 +293,16 @@ class Turnstile:
 
     def watch(self, loop: Any) -> None:
         """See to it that the order is relaxed if the program cannot come to what is next."""
-        if id(loop) not in self._looking:
-            self._looking.add(id(loop))
-            loop.call_later(_LOOK, self._look_in, loop)
+        here = self._loop(loop)
+        if not here.watched:
+            here.watched = True
+            loop.call_later(_LOOK, self._look_in, here)
 
-    def _look_in(self, loop: Any) -> None:
+    def _look_in(self, here: InLoop) -> None:
+        loop = here.loop
         with self.lock:
-            self._looking.discard(id(loop))
+            here.watched = False
             endless = any(one[0] is loop for one in self._endless.values())
-            here = self._loop(loop)
             waits = endless or bool(here.parked) or bool(here.timers())
             hung = self._look() if waits else 0
             if waits:
@@ -327,14 +328,24 @@ class Turnstile:
                 if self.missing(index):
                     self._relax(index, self._marks[first])
             self._advance()
-        elif self._endless and not self._parked():
+        elif self._endless and not self._parked() and not any(one.holds_timers for one in self._loops.values()):
             return int(next(iter(self._endless)))
+        elif following == len(self._marks) or not self._parked():
+            self._let_go()
         return 0
+
+    def _let_go(self) -> None:
+        """Call timers that the recorded run did not call: the program waits for nothing else."""
+        for loop in self._loops.values():
+            if loop.holds_timers and not loop.let_go:
+                loop.let_go = True
+                self._relaxed("a timer was called that the recorded run did not come to")
+                loop.rouse()
 
     def _at_work(self) -> bool:
         """Whether something of the program may still go on by itself."""
         return not waiting.others_blocked() or any(
-            one.loop.is_running() and (waiting.ready(one.loop) or one.timers())
+            one.loop.is_running() and (waiting.ready(one.loop) or (one.timers() and not one.holds_timers))
             for one in self._loops.values()
         )
 
