@@ -71,6 +71,8 @@ class InLoop:
         self.ordinal = 0
         """Of the recorded loop; 0 until a mark of it has come about."""
         self.parked: dict[int, Parked] = {}
+        self.opened: set[int] = set()
+        """Gates that were let go and have not gone on yet."""
         self.held: list[Any] = []
         """Timers that may not be called in this iteration."""
         self.watched = False
@@ -104,6 +106,11 @@ class InLoop:
         self.parked[parked.gate] = parked
         if not self.counted:
             self._hop()
+
+    def gone(self, gate: int) -> None:
+        """Whoever waited for the gate goes on."""
+        self.parked.pop(gate, None)
+        self.opened.discard(gate)
 
     def rouse(self) -> None:
         """Called from any thread: what a gate or a timer waits for may have come about."""
@@ -207,7 +214,7 @@ class InLoop:
             reference = mark
             if parked is None:
                 ahead = True
-                if mark.gate and mark.suspended:
+                if mark.gate and mark.suspended and index not in self.opened:
                     break  # it is still to be asked for
             elif parked.strict and ahead:
                 break
@@ -282,6 +289,7 @@ class InLoop:
     def _open(self, gates: list[Parked]) -> None:
         for parked in gates:
             parked.go()
+            self.opened.add(parked.gate)
 
     def _bring(self, coming: list[int], timers: list[Any]) -> None:
         """See to it that timers that come next need not be waited for, unless something real goes on as well."""

@@ -143,7 +143,7 @@ class Turnstile:
             await parked.future
         finally:
             with self.lock:
-                here.parked.pop(gate, None)
+                here.gone(gate)
         with self.lock:
             if not self.free and not self._passed[gate] and self.next() < gate:
                 return False
@@ -190,7 +190,7 @@ class Turnstile:
             raise
         finally:
             with self.lock:
-                here.parked.pop(gate, None)
+                here.gone(gate)
 
     def open_all(self) -> None:
         """Let everything go that waits, and hold nothing up any more."""
