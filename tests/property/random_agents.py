@@ -209,18 +209,21 @@ class Flow:
         self.together = together
         """What was seen by all flows of the same loop or pool."""
         self.noise = noise
+        self.noted = 0
+        """How much had been seen there when this flow last saw something."""
 
     def see(self, what: Any) -> None:
         """Note what was seen."""
         self.seen.append(what)
         if self.together is not None:
             self.together.append((self.name, what))
+            self.noted = len(self.together)
 
     def given(self, node: Node) -> Any:
         """What a call is asked about."""
         if node.given != SEEN:
             return node.given
-        return {"of": len(self.together or ()), "last": repr(self.seen[-1:])}
+        return {"of": self.noted, "last": repr(self.seen[-1:])}
 
     def children(self, node: Node, together: list[Any] | None) -> list[Flow]:
         """A flow for each part."""
@@ -551,7 +554,7 @@ async def _timeout(node: Node, flow: Flow) -> None:
 async def _queue(node: Node, flow: Flow) -> None:
     """Some produce, one consumes and asks about each."""
     children = flow.children(node, flow.together)
-    items: asyncio.Queue[Any] = asyncio.Queue(1)
+    items: asyncio.Queue[Any] = asyncio.Queue()
 
     async def produce(part: Node, one: Flow) -> None:
         try:

@@ -59,15 +59,16 @@ def blocked(ident: int) -> bool:
 
 
 def others_blocked(*, patient: bool = False) -> bool:
-    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while.
-    """
+    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while."""
     frames = _frames()
     if len(frames) == 1:
         return True
     mine = threading.get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
-        if ident != mine and not (_state(frame.f_code) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)):
+        if ident != mine and not (
+            _state(frame.f_code) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)
+        ):
             found = False
     return found
 
