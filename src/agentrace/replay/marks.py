@@ -66,7 +66,7 @@ class Mark(Struct, frozen=True, gc=False):
         if self.is_timer:
             return "a timer"
         what = "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
-        return f"{what} of step {self.step}" if self.step > 0 else f"what event {-self.step} tells"
+        return f"{what} of step {self.step}" if self.step > 0 else f"event {-self.step}"
 
 
 class Order(Struct, frozen=True):
@@ -191,7 +191,8 @@ class _Reader:
             )
         elif event.parent not in self._inside and event.parent not in self._answered:
             turns, gap = self._passed(item, event.loop, event.tick)
-            self.marks.append(Mark(-event.seq, 0, BEGIN, False, True, event.loop, 0, event.tick, False, turns, gap))
+            gate = not event.loop  # a loop is not held up
+            self.marks.append(Mark(-event.seq, 0, BEGIN, gate, True, event.loop, 0, event.tick, False, turns, gap))
 
     def chunk(self, item: _Happened) -> None:
         """A piece of a stream came."""

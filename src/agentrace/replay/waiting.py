@@ -12,21 +12,20 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 
-
 def _never(frame: FrameType) -> bool:
     return False
 
 
 def _notified(frame: FrameType) -> bool:
-    """``Condition.wait``: the lock that it waits for has been released."""
-    waiter = frame.f_locals.get("waiter")
-    return waiter is not None and not waiter.locked()
+    """``Condition.wait``: it is not among those that wait any more. It may have its lock, and wait for the GIL."""
+    waiter, waiters = frame.f_locals.get("waiter"), getattr(frame.f_locals.get("self"), "_waiters", ())
+    return waiter is not None and not any(other is waiter for other in waiters)
 
 
 def _other_ended(frame: FrameType) -> bool:
-    """``Thread._wait_for_tstate_lock``: the thread that is waited for has ended."""
-    lock = getattr(frame.f_locals.get("self"), "_tstate_lock", None)
-    return lock is None or not lock.locked()
+    """``Thread.join``: the thread that is waited for has ended."""
+    other = frame.f_locals.get("self")
+    return isinstance(other, threading.Thread) and other.ident not in threading._active  # type: ignore[attr-defined]
 
 
 def _called(frame: FrameType) -> bool:
@@ -44,8 +43,8 @@ def _has_work(frame: FrameType) -> bool:
 _BLOCKED_IN: Final[dict[tuple[str, str], Callable[[FrameType], bool]]] = {
     ("threading.py", "wait"): _notified,
     ("threading.py", "_wait_for_tstate_lock"): _other_ended,
-    ("threading.py", "join"): _never,
-    ("threading.py", "_join_os_thread"): _never,
+    ("threading.py", "join"): _other_ended,
+    ("threading.py", "_join_os_thread"): _other_ended,
     ("selectors.py", "select"): _called,
     ("queue.py", "get"): _never,
     ("thread.py", "_worker"): _has_work,
@@ -97,9 +96,7 @@ def others_blocked(*, patient: bool = False) -> bool:
     mine = threading.get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
-        if ident != mine and not (
-            _waits(frame) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)
-        ):
+        if ident != mine and not (_waits(frame) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)):
             found = False
     return found
 
