@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 
-def _never(frame: FrameType) -> bool:
+def _never(_: FrameType) -> bool:
     return False
 
 
@@ -102,7 +102,7 @@ def blocked(ident: int) -> bool:
 
 
 def others_blocked(*, patient: bool = False) -> bool:
-    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while."""
+    """Whether no other thread of the program is at work: each waits, or (if not ``patient``) has not moved for long."""
     frames = _frames()
     if len(frames) == 1:
         return True
