@@ -58,6 +58,8 @@ class Runtime:
         )
         self.behind = Behind() if open_recorder is None else None
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
+        self.describes = True
+        """Whether runs tell at their end what they ran on, for which the program's source is read."""
         self.ending = Ending(self._child_raised)
         self.signals = Signals(self._terminated)
         self._given_recorder = open_recorder
@@ -168,7 +170,8 @@ class Runtime:
     @guarded
     def _describe(self, run: RunRecording) -> None:
         run.end_unfinished()
-        run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
+        if self.describes:
+            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
 
     def end_run(self, run: RunRecording, error: BaseException | None) -> None:
         """End one run of several, with the exception that left its block."""
