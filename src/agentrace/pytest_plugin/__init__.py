@@ -19,8 +19,8 @@ FIXTURE: Final = "agentrace_run"
 _RUN: Final = pytest.StashKey["RunUnderTest"]()
 
 _MARKER = (
-    "agentrace(path=None, *, order='recorded', speed=0): answer the test's model, tool and retriever calls from a trace "
-    "file (by default traces/MODULE/TEST.agentrace beside the test's file), without a connection; "
+    "agentrace(path=None, *, order='recorded', speed=0): answer the test's model, tool and retriever calls from a "
+    "trace file (by default traces/MODULE/TEST.agentrace beside the test's file), without a connection; "
     "--agentrace=record writes it"
 )
 

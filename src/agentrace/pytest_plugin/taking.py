@@ -15,6 +15,7 @@ from agentrace.fold import boundaries
 from agentrace.query import Runs
 from agentrace.replay.tape import Manner
 from agentrace.runtime.assembly import Runtime
+from agentrace.runtime.children import BOOT_DIRECTORY
 from agentrace.runtime.replaying import Replaying
 
 BODY_OVER: Final = "the test's body is over; what follows is torn down"
@@ -33,6 +34,7 @@ class Recorded:
         self._written = written
         self._store = tempfile.TemporaryDirectory(prefix="agentrace-test-")
         self._runtime = Runtime(replace(settings, home=Path(self._store.name), seal=False))
+        self._runtime.boot = BOOT_DIRECTORY  # child processes are recorded too
         recording = self._runtime.recording
         recording.parent, recording.name, recording.is_one_run = events.Parent(), name, True
         self._steps: int | None = None
@@ -77,7 +79,7 @@ class Recorded:
 
 
 class Replayed:
-    """A test that is answered from its trace file. Nothing is written."""
+    """A test that is answered from its trace file. Nothing is kept."""
 
     def __init__(self, path: Path, manner: Manner, settings: Settings) -> None:
         runs = archive.runs_at(path)
@@ -85,14 +87,20 @@ class Replayed:
         """The recorded run."""
         started = self.source.trace.run.started
         patched = () if started is None else tuple(started.patched)
-        self.replaying = Replaying(runs, self.source, replace(settings, patch=patched), manner, "unkept block")
+        self._store = tempfile.TemporaryDirectory(prefix="agentrace-test-")
+        settings = replace(settings, home=Path(self._store.name), patch=patched)
+        self.replaying = Replaying(runs, self.source, settings, manner, "unkept block")
         self.replaying.runtime.recording.is_one_run = True
         self.tape = self.replaying.tape
         self._is_whole = False
 
     def begin(self) -> None:
         """Answer, and refuse the network."""
-        self.replaying.begin_block()
+        try:
+            self.replaying.begin_block()
+        except BaseException:
+            self._store.cleanup()
+            raise
 
     def body_over(self, error: BaseException | None) -> None:
         """A body that ended by itself has made all its calls, unless the recorded one made some afterwards."""
@@ -102,11 +110,12 @@ class Replayed:
 
     def end(self, passed: bool) -> None:
         """Everything has been asked for."""
-        try:
-            if passed and self._is_whole:
-                self.tape.finish()
-        finally:
-            self.replaying.end_block()
+        with self._store:  # of child processes: this one writes nothing
+            try:
+                if passed and self._is_whole:
+                    self.tape.finish()
+            finally:
+                self.replaying.end_block()
 
     def _goes_on(self) -> bool:
         return any(isinstance(e, events.Logged) and e.message == BODY_OVER for e in self.source.events)

@@ -17,7 +17,7 @@ def tell(run: RunUnderTest, report: pytest.TestReport, excinfo: pytest.Exception
     A failure of the test's own stays what is shown first; the divergence is told beside it.
     """
     run.phase_over(report.passed or report.skipped, is_skipped=report.skipped and not hasattr(report, "wasxfail"))
-    if excinfo is None or run.refusal is None and run.divergence is None:
+    if excinfo is None or (run.refusal is None and run.divergence is None):
         _tell_what_is_not_written(run, report)
         return
     ours = excinfo.value is run.refusal or (run.divergence is not None and is_divergence(excinfo.value))
@@ -50,15 +50,14 @@ def divergence_text(run: RunUnderTest) -> str:
     """The report of a divergence, with where the test made the call, its trace, and how to record it anew."""
     found = run.divergence
     assert found is not None
-    site = [f"  called at: {run.called_at}"] if run.called_at else []
-    return "\n".join(
-        [
-            f"{found.code}: {found.report}",
-            *site,
-            f"  trace: {os.path.relpath(run.path)}",
-            f"  if this is how it should be, record it anew: pytest {shlex.quote(run.test)} --agentrace=refresh",
-        ]
-    )
+    lines = [f"{found.code}: {found.report}"]
+    if run.called_at:
+        lines.append(f"  called at: {run.called_at}")
+    if found.code == "UNPATCHED_NETWORK":
+        lines.append("  what to do: a test that has a trace reaches no server, none of its own either; make the call a tool")
+    lines.append(f"  trace: {os.path.relpath(run.path)}")
+    lines.append(f"  if this is how it should be, record it anew: pytest {shlex.quote(run.test)} --agentrace=refresh")
+    return "\n".join(lines)
 
 
 def _tell_what_is_not_written(run: RunUnderTest, report: pytest.TestReport) -> None:

@@ -71,7 +71,7 @@ class RunUnderTest:
 
     @property
     def verdict(self) -> str:
-        """``exact``, ``exact_with_caveats`` or ``diverged``, as far as the test has come; empty if nothing is replayed."""
+        """``exact``, ``exact_with_caveats`` or ``diverged``, as far as the test has come; empty unless replayed."""
         return self._doing.tape.verdict()[0] if isinstance(self._doing, Replayed) else ""
 
     @property

@@ -154,6 +154,9 @@ class Replaying:
 
     def begin_block(self) -> None:
         """The same for a part of a program, which goes on when it is over."""
+        # A child process is answered as well, and does not go out.
+        self.runtime.boot = children.BOOT_DIRECTORY
+        self.runtime.child_variables = told_children(self._runs, self._source, self.runtime.settings, self._manner)
         runtime.start(self.runtime)
         self._credentials = self._sign_in()
         self._allow_network = refuse_network(self._refused)
@@ -244,6 +247,16 @@ class Replaying:
 
 def _origin(source: RunRecord | None) -> events.Origin:
     return events.Origin("replay") if source is None else events.Origin("replay", source.run_id, source.chain)
+
+
+def told_children(runs: Runs, source: RunRecord, settings: config.Settings, how: Manner) -> dict[str, str]:
+    """The variables with which a child process is answered from what the children of ``source`` recorded."""
+    variables = {
+        SOURCE: f"{format_run_id(source.run_id)}@{runs.store.root.absolute()}",
+        MANNER: f"{how.order},{how.speed},{'observe' if how.observe else ''}",
+        "AGENTRACE_PATCH": ",".join(settings.patch),
+    }
+    return {name: value for name, value in variables.items() if value}
 
 
 def manner(text: str) -> Manner:
