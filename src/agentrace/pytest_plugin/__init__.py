@@ -75,14 +75,15 @@ def agentrace_run(request: pytest.FixtureRequest) -> Generator[RunUnderTest]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """The end of the test's body, whatever it came to."""
     run = item.stash.get(_RUN, None)
+    if run is None:
+        return (yield)
     try:
-        result = yield
+        with importlib.import_module("agentrace.pytest_plugin.tested").body_of(item):
+            result = yield
     except BaseException as error:
-        if run is not None:
-            run.body_over(error)
+        run.body_over(error)
         raise
-    if run is not None:
-        run.body_over(None)
+    run.body_over(None)
     return result
 
 

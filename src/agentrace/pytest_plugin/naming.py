@@ -71,7 +71,7 @@ def fit(name: str) -> str:
     >>> fit("test_pay-oslo")
     'test_pay-oslo'
     >>> fit("test_pay-a/b")
-    'test_pay-a_b-54f1a4a5'
+    'test_pay-a_b-69cc84d9'
     """
     plain = re.sub(r"[^\w.,=+-]", "_", name, flags=re.ASCII)
     if plain == name and len(name) <= _LONGEST:

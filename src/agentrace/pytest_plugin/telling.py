@@ -7,8 +7,7 @@ import shlex
 
 import pytest
 
-from agentrace.errors import ReplayDivergence
-from agentrace.pytest_plugin.tested import RunUnderTest
+from agentrace.pytest_plugin.tested import RunUnderTest, is_divergence
 
 
 def tell(run: RunUnderTest, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
@@ -39,13 +38,6 @@ def tell(run: RunUnderTest, report: pytest.TestReport, excinfo: pytest.Exception
         report.when = "call"  # what a fixture's call differs in, and a missing trace, are failures of the test
 
 
-def is_divergence(error: BaseException) -> bool:
-    """Whether an exception is a divergence, or a group of nothing else."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(is_divergence, error.exceptions))
-    return isinstance(error, ReplayDivergence)
-
-
 def divergence_text(run: RunUnderTest) -> str:
     """The report of a divergence, with where the test made the call, its trace, and how to record it anew."""
     found = run.divergence
@@ -54,7 +46,9 @@ def divergence_text(run: RunUnderTest) -> str:
     if run.called_at:
         lines.append(f"  called at: {run.called_at}")
     if found.code == "UNPATCHED_NETWORK":
-        lines.append("  what to do: a test that has a trace reaches no server, none of its own either; make the call a tool")
+        lines.append(
+            "  what to do: a test with a trace reaches no server, none of its own either; make the call a tool"
+        )
     lines.append(f"  trace: {os.path.relpath(run.path)}")
     lines.append(f"  if this is how it should be, record it anew: pytest {shlex.quote(run.test)} --agentrace=refresh")
     return "\n".join(lines)

@@ -6,13 +6,15 @@ wider scope are outside: which test they are set up for depends on what else is 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import shlex
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import environ
 from os.path import relpath
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import pytest
 
@@ -118,9 +120,10 @@ class RunUnderTest:
         """The test is over. Raises ``ReplayDivergence`` if it has diverged and no report says so."""
         if self._doing is None:
             return
-        with ExitStack() as stack:
-            stack.callback(self._resume)
+        try:
             self._doing.end(self._passed)
+        finally:
+            self._resume()
         if self.divergence is not None and not self.is_told:
             raise ReplayDivergence(self.divergence.code, self.divergence.report)
 
@@ -174,3 +177,38 @@ def _settings(config: pytest.Config) -> Settings:
     if _SETTINGS not in config.stash:
         config.stash[_SETTINGS] = configuration.load({}, environ=environ, cwd=config.rootpath)
     return config.stash[_SETTINGS]
+
+
+def is_divergence(error: BaseException) -> bool:
+    """Whether an exception is a divergence, or a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_divergence, error.exceptions))
+    return isinstance(error, ReplayDivergence)
+
+
+@contextmanager
+def body_of(item: pytest.Item) -> Iterator[None]:
+    """A test that is a coroutine function, so that no divergence leaves it: it would end the task of a test runner,
+    in which other tests run as well. The run knows of it all the same."""
+    function = getattr(item, "obj", None)
+    if not inspect.iscoroutinefunction(function):
+        yield
+        return
+
+    @functools.wraps(function)
+    async def test(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return await function(*args, **kwargs)
+        except ReplayDivergence:
+            return None
+        except BaseExceptionGroup as error:
+            if not is_divergence(error):
+                raise
+            return None
+
+    item.obj = test  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        item.obj = function  # type: ignore[attr-defined]
