@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from agentrace.pytest_plugin.tested import RunUnderTest
 
 MODES: Final = ("replay", "record", "refresh", "off")
-FIXTURE: Final = "agentrace_run"
+FIXTURE: Final = "_agentrace"
+"""What makes a test recorded or answered. It is no name that a user's fixture could have by accident: a test that is
+marked must never go out because its mark was not seen."""
 _RUN: Final = pytest.StashKey["RunUnderTest"]()
 
 _MARKER = (
@@ -61,14 +63,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def agentrace_run(request: pytest.FixtureRequest) -> Generator[RunUnderTest]:
-    """The run of this test: its ``mode``, ``path``, ``verdict``, ``caveats``, and the ``record`` that answers it."""
+def _agentrace(request: pytest.FixtureRequest) -> Generator[RunUnderTest]:
+    """From here to the end of the test its calls are recorded, or answered."""
     tested = importlib.import_module("agentrace.pytest_plugin.tested")
     run: RunUnderTest = tested.run_of(request.node, request.config)
     request.node.stash[_RUN] = run
     run.begin()
     yield run
     run.end()
+
+
+@pytest.fixture
+def agentrace_run(_agentrace: RunUnderTest) -> RunUnderTest:
+    """The run of this test: its ``mode``, ``path``, ``verdict``, ``caveats``, and the ``record`` that answers it."""
+    return _agentrace
 
 
 @pytest.hookimpl(wrapper=True)

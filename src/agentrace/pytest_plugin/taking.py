@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from agentrace import archive, events, runtime
 from agentrace.config import Settings
-from agentrace.errors import ConfigError, RecordingFailed
+from agentrace.errors import ConfigError, RecordingFailed, TraceFileError
 from agentrace.fold import boundaries
 from agentrace.query import Runs
 from agentrace.replay.tape import Manner
@@ -73,9 +73,17 @@ class Recorded:
                     do="make room in the directory for temporary files",
                 )
             if passed:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                archive.export(Runs(Path(self._store.name)), [self._run.id], self._path)
-                self._written.add(self._path)
+                self._write()
+
+    def _write(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TraceFileError(
+                f"{self._path.parent} cannot be made: {error.strerror}", do="name a directory that you may write"
+            ) from error
+        archive.export(Runs(Path(self._store.name)), [self._run.id], self._path)
+        self._written.add(self._path)
 
 
 class Replayed:

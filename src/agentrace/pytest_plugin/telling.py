@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 
 import pytest
@@ -21,13 +20,15 @@ def tell(run: RunUnderTest, report: pytest.TestReport, excinfo: pytest.Exception
         return
     ours = excinfo.value is run.refusal or (run.divergence is not None and is_divergence(excinfo.value))
     text = str(run.refusal) if run.divergence is None else divergence_text(run)
-    run.is_told = True
-    if run.refusal is not None:
+    run.is_told = run.divergence is not None
+    if ours and run.refusal is not None:
         report.outcome = "failed"  # whatever was expected of the test, this was not
         vars(report).pop("wasxfail", None)
     if not report.failed:
         return
     if not ours:
+        if run.divergence is None:
+            return
         report.sections.append(("agentrace: the test had diverged from its trace", text))
         return
     failure = pytest.fail.Exception(text, pytrace=False)
@@ -49,12 +50,12 @@ def divergence_text(run: RunUnderTest) -> str:
         lines.append(
             "  what to do: a test with a trace reaches no server, none of its own either; make the call a tool"
         )
-    lines.append(f"  trace: {os.path.relpath(run.path)}")
+    lines.append(f"  trace: {run.shown_path}")
     lines.append(f"  if this is how it should be, record it anew: pytest {shlex.quote(run.test)} --agentrace=refresh")
     return "\n".join(lines)
 
 
 def _tell_what_is_not_written(run: RunUnderTest, report: pytest.TestReport) -> None:
     if report.failed and run.mode == "record":
-        told = f"{os.path.relpath(run.path)} is {'left as it was' if run.path.exists() else 'not written'}"
+        told = f"{run.shown_path} is {'left as it was' if run.path.exists() else 'not written'}"
         report.sections.append(("agentrace: nothing is recorded of a test that fails", told))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from os import environ
 from os.path import relpath
@@ -52,16 +52,18 @@ class Doing(Protocol):
 class RunUnderTest:
     """The run of one test, as the fixture ``agentrace_run`` gives it."""
 
-    def __init__(self, test: str, mode: Mode, path: Path, make: Callable[[], Doing] | None) -> None:
-        self.test = test
+    def __init__(self, item: pytest.Item, mode: Mode, path: Path, make: Callable[[], Doing] | None) -> None:
+        self.test = item.nodeid
         """The test, as pytest names it."""
         self.mode = mode
         """What is done: ``replay``, ``record`` or ``off``. With ``--agentrace=record`` a test whose file is there is
         replayed."""
         self.path = path
         """The trace file."""
+        self.shown_path = relpath(path, item.config.rootpath)
+        """The same as a person reads it; the working directory may have gone."""
         self.refusal: AgentraceError | None = None
-        """Why the run cannot begin."""
+        """Why the run cannot begin, or its trace not be written."""
         self.is_told = False
         """Whether its divergence stands in a report."""
         self._make = make
@@ -122,6 +124,9 @@ class RunUnderTest:
             return
         try:
             self._doing.end(self._passed)
+        except AgentraceError as error:
+            self.refusal = error
+            raise
         finally:
             self._resume()
         if self.divergence is not None and not self.is_told:
@@ -146,19 +151,19 @@ def run_of(item: pytest.Item, config: pytest.Config) -> RunUnderTest:
     except ConfigError as error:
         return _refused(item, error)
     if asked == "off":
-        return RunUnderTest(item.nodeid, "off", told.path, None)
+        return RunUnderTest(item, "off", told.path, None)
     written = config.stash.setdefault(_WRITTEN, set())
     if (asked == "refresh" and told.path not in written) or (asked == "record" and not told.path.exists()):
         return RunUnderTest(
-            item.nodeid, "record", told.path, lambda: Recorded(told.path, item.name, _settings(config), written)
+            item, "record", told.path, lambda: Recorded(told.path, item.name, _settings(config), written)
         )
-    return RunUnderTest(item.nodeid, "replay", told.path, lambda: _replayed(item, told, config))
+    return RunUnderTest(item, "replay", told.path, lambda: _replayed(item, told, config))
 
 
 def _replayed(item: pytest.Item, told: Marked, config: pytest.Config) -> Replayed:
     if not told.path.exists():
         raise ReplayError(
-            f"the test has no trace: there is no {relpath(told.path)}",
+            f"the test has no trace: there is no {relpath(told.path, config.rootpath)}",
             do=f"record it: pytest {shlex.quote(item.nodeid)} --agentrace=record",
             slug="no-trace",
         )
@@ -169,7 +174,7 @@ def _refused(item: pytest.Item, error: AgentraceError) -> RunUnderTest:
     def refuse() -> Doing:
         raise error
 
-    return RunUnderTest(item.nodeid, "off", item.path, refuse)
+    return RunUnderTest(item, "off", item.path, refuse)
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -187,7 +192,7 @@ def is_divergence(error: BaseException) -> bool:
 
 
 @contextmanager
-def body_of(item: pytest.Item) -> Iterator[None]:
+def body_of(item: pytest.Item) -> Generator[None]:
     """A test that is a coroutine function, so that no divergence leaves it: it would end the task of a test runner,
     in which other tests run as well. The run knows of it all the same."""
     function = getattr(item, "obj", None)
