@@ -79,6 +79,17 @@ def agentrace_run(_agentrace: RunUnderTest) -> RunUnderTest:
     return _agentrace
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """An async fixture of a test that has a run: no divergence may end the task in which other fixtures live."""
+    if fixturedef.scope != "function" or _RUN not in request.node.stash:
+        return (yield)
+    with importlib.import_module("agentrace.pytest_plugin.tested").contained(fixturedef, "func"):
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """The end of the test's body, whatever it came to."""
@@ -86,7 +97,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     if run is None:
         return (yield)
     try:
-        with importlib.import_module("agentrace.pytest_plugin.tested").body_of(item):
+        with importlib.import_module("agentrace.pytest_plugin.tested").contained(item, "obj"):
             result = yield
     except BaseException as error:
         run.body_over(error)

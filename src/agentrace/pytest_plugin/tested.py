@@ -10,7 +10,7 @@ import functools
 import inspect
 import shlex
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from os import environ
 from os.path import relpath
 from pathlib import Path
@@ -185,35 +185,58 @@ def _settings(config: pytest.Config) -> Settings:
 
 
 def is_divergence(error: BaseException) -> bool:
-    """Whether an exception is a divergence, or a group of nothing else."""
+    """Whether an exception is a divergence, a group of nothing else, or a failure that stands for one."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_divergence, error.exceptions))
+    if isinstance(error, pytest.fail.Exception) and error.__cause__ is not None:
+        return is_divergence(error.__cause__)
     return isinstance(error, ReplayDivergence)
 
 
 @contextmanager
-def body_of(item: pytest.Item) -> Generator[None]:
-    """A test that is a coroutine function, so that no divergence leaves it: it would end the task of a test runner,
-    in which other tests run as well. The run knows of it all the same."""
-    function = getattr(item, "obj", None)
-    if not inspect.iscoroutinefunction(function):
+def contained(owner: Any, name: str) -> Generator[None]:
+    """``owner.name``, a test or a fixture, so that no divergence leaves it as what it is, if it is a coroutine.
+
+    Runners of coroutines take a ``BaseException`` for the end of the task in which other tests run as well.
+    """
+    function: Any = getattr(owner, name, None)
+    make = next((make for is_one, make in _CONTAINING if is_one(function)), None)
+    if make is None:
         yield
         return
-
-    @functools.wraps(function)
-    async def test(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        try:
-            return await function(*args, **kwargs)
-        except ReplayDivergence:
-            return None
-        except BaseExceptionGroup as error:
-            if not is_divergence(error):
-                raise
-            return None
-
-    item.obj = test  # type: ignore[attr-defined]
+    setattr(owner, name, functools.wraps(function)(make(function)))
     try:
         yield
     finally:
-        item.obj = function  # type: ignore[attr-defined]
+        setattr(owner, name, function)
+
+
+def _coroutine(function: Any) -> Any:
+    async def contained(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return await function(*args, **kwargs)
+        except (ReplayDivergence, BaseExceptionGroup) as error:
+            if is_divergence(error):
+                raise pytest.fail.Exception(str(error), pytrace=False) from error
+            raise
+
+    return contained
+
+
+def _generator(function: Any) -> Any:
+    async def contained(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            async with aclosing(function(*args, **kwargs)) as values:
+                async for value in values:
+                    yield value
+        except (ReplayDivergence, BaseExceptionGroup) as error:
+            if is_divergence(error):
+                raise pytest.fail.Exception(str(error), pytrace=False) from error
+            raise
+
+    return contained
+
+
+_CONTAINING: Final = ((inspect.iscoroutinefunction, _coroutine), (inspect.isasyncgenfunction, _generator))
