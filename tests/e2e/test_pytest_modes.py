@@ -142,6 +142,43 @@ def test_the_network_is_refused_and_says_so(few: Place, provider: str) -> None:
     assert failure(done, "test_mark").startswith("the marker of test_few.py::test_mark is not understood")
 
 
+def test_a_fixture_that_diverges_at_its_end_keeps_no_other_from_its_own(few: Place) -> None:
+    few.write(
+        "test_few.py",
+        """
+        import os, pytest
+        over = []
+
+        @pytest.fixture
+        def first():
+            yield
+            over.append("first")
+
+        @pytest.fixture
+        def agentrace_run(first, ask):
+            yield "a name that is the plugin's, too"
+            ask("at the end")
+
+        @pytest.mark.agentrace
+        def test_it(agentrace_run):
+            pass
+
+        def test_after_it():
+            assert over == ["first"]
+        """,
+    )
+
+    recorded = run_pytest(few, "--agentrace=record", LIVE="1")
+    replayed = run_pytest(few)
+    diverged = run_pytest(few, WORD="!")
+
+    assert set(outcomes(recorded).values()) == set(outcomes(replayed).values()) == {"PASSED"}
+    assert outcomes(diverged)["test_after_it"] == "PASSED"
+    assert "ERROR at teardown of test_it" in diverged.out
+    assert "ERROR test_few.py::test_it - Failed: CALL_CHANGED: the program calls look_up with other" in diverged.out
+    assert "Traceback" not in diverged.out
+
+
 def test_a_process_that_is_recorded_already_is_recorded_again_afterwards(few: Place) -> None:
     few.write("conftest.py", f"{TOOL}\n    agentrace.init()\n")
     few.write(
@@ -251,6 +288,7 @@ def test_a_run_of_pytest_that_uses_no_trace_loads_nothing(few: Place) -> None:
     with_it = run_pytest(few)
     without = run_pytest(few, "-p", "no:agentrace")
 
-    assert "LOADED ['agentrace', 'agentrace.pytest_plugin', 'agentrace.version']" in with_it.out
+    own = ["agentrace", "agentrace.pytest_plugin", "agentrace.pytest_plugin.hooks", "agentrace.version"]
+    assert f"LOADED {own}" in with_it.out
     assert "LOADED []" in without.out
     assert with_it.code == without.code == 0

@@ -90,6 +90,25 @@ TESTS = """
             assert "before" in around
             ask("between")
 
+    class TestMethods:
+        @pytest.fixture(autouse=True)
+        def given(self, ask):
+            self.ask = ask
+            self.before = ask("before")
+            yield
+            ask("after")
+
+        @pytest.fixture
+        async def also(self, anyio_backend, ask_async):
+            self.also_before = await ask_async("also")
+            return self
+
+        @pytest.mark.anyio
+        async def test_of_methods(self, also):
+            assert also is self
+            assert "before" in self.before
+            assert "also" in self.also_before
+
     class TestCase(unittest.TestCase):
         @pytest.fixture(autouse=True)
         def _given(self, ask):
@@ -106,8 +125,12 @@ TESTS = """
     async def shared_by_anyio(anyio_backend):
         yield "shared"
 
+    @pytest.fixture
+    async def asked_by_anyio(anyio_backend, ask_async):
+        yield await ask_async("by a fixture")
+
     @pytest.mark.anyio
-    async def test_of_anyio(shared_by_anyio, ask_async):
+    async def test_of_anyio(shared_by_anyio, asked_by_anyio, ask_async):
         assert [len(answer) > 0 for answer in await asyncio.gather(*map(ask_async, "abc"))] == [True] * 3
 
     @pytest.mark.anyio
@@ -129,6 +152,11 @@ TESTS = """
         started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert (forked.exitcode, started.returncode) == (0, 0)
         assert "started" in started.stdout
+
+    def test_whose_directory_goes(ask, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        tmp_path.rmdir()
+        assert "nowhere" in ask("nowhere")
 
     def test_last(ask):
         assert "last" in ask("last")

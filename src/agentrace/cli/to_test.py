@@ -88,7 +88,7 @@ def command(out: Path, name: str | None, force: bool, home: Path | None, run: st
 def _program(record: RunRecord, command: Sequence[str], identifier: str) -> Program:
     """What the test starts, and where."""
     run = record.trace.run
-    given = [part for part in command if part != "--"] if command[:1] == ("--",) else list(command)
+    given = list(command)
     argv = given or ([] if run.started is None else list(run.started.argv))
     if not argv:
         raise ConfigError("the run does not say how its program was started", do="write the command behind --")

@@ -6,15 +6,12 @@ wider scope are outside: which test they are set up for depends on what else is 
 
 from __future__ import annotations
 
-import functools
-import inspect
 import shlex
-from collections.abc import Callable, Generator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable, Sequence
 from os import environ
 from os.path import relpath
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import pytest
 
@@ -70,6 +67,7 @@ class RunUnderTest:
         self._doing: Doing | None = None
         self._resume: Callable[[], None] = lambda: None
         self._passed = True
+        self._is_over = False
 
     # -- what a test may ask ---------------------------------------------------------------------------------------
 
@@ -120,8 +118,14 @@ class RunUnderTest:
 
     def end(self) -> None:
         """The test is over. Raises ``ReplayDivergence`` if it has diverged and no report says so."""
-        if self._doing is None:
+        self._end()
+        if self.divergence is not None and not self.is_told:
+            raise ReplayDivergence(self.divergence.code, self.divergence.report)
+
+    def _end(self) -> None:
+        if self._doing is None or self._is_over:
             return
+        self._is_over = True
         try:
             self._doing.end(self._passed)
         except AgentraceError as error:
@@ -129,8 +133,12 @@ class RunUnderTest:
             raise
         finally:
             self._resume()
-        if self.divergence is not None and not self.is_told:
-            raise ReplayDivergence(self.divergence.code, self.divergence.report)
+
+    def leave(self) -> None:
+        """The same where the test was broken off, and what did that is told already."""
+        if not self._is_over:
+            self._passed = False
+            self._end()
 
     @property
     def divergence(self) -> Divergence | None:
@@ -182,61 +190,3 @@ def _settings(config: pytest.Config) -> Settings:
     if _SETTINGS not in config.stash:
         config.stash[_SETTINGS] = configuration.load({}, environ=environ, cwd=config.rootpath)
     return config.stash[_SETTINGS]
-
-
-def is_divergence(error: BaseException) -> bool:
-    """Whether an exception is a divergence, a group of nothing else, or a failure that stands for one."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(is_divergence, error.exceptions))
-    if isinstance(error, pytest.fail.Exception) and error.__cause__ is not None:
-        return is_divergence(error.__cause__)
-    return isinstance(error, ReplayDivergence)
-
-
-@contextmanager
-def contained(owner: Any, name: str) -> Generator[None]:
-    """``owner.name``, a test or a fixture, so that no divergence leaves it as what it is, if it is a coroutine.
-
-    Runners of coroutines take a ``BaseException`` for the end of the task in which other tests run as well.
-    """
-    function: Any = getattr(owner, name, None)
-    make = next((make for is_one, make in _CONTAINING if is_one(function)), None)
-    if make is None:
-        yield
-        return
-    setattr(owner, name, functools.wraps(function)(make(function)))
-    try:
-        yield
-    finally:
-        setattr(owner, name, function)
-
-
-def _coroutine(function: Any) -> Any:
-    async def contained(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        try:
-            return await function(*args, **kwargs)
-        except (ReplayDivergence, BaseExceptionGroup) as error:
-            if is_divergence(error):
-                raise pytest.fail.Exception(str(error), pytrace=False) from error
-            raise
-
-    return contained
-
-
-def _generator(function: Any) -> Any:
-    async def contained(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        try:
-            async with aclosing(function(*args, **kwargs)) as values:
-                async for value in values:
-                    yield value
-        except (ReplayDivergence, BaseExceptionGroup) as error:
-            if is_divergence(error):
-                raise pytest.fail.Exception(str(error), pytrace=False) from error
-            raise
-
-    return contained
-
-
-_CONTAINING: Final = ((inspect.iscoroutinefunction, _coroutine), (inspect.isasyncgenfunction, _generator))
