@@ -228,7 +228,7 @@ WATCHING = """
     def seen():
         patched = [threading.Thread.start, subprocess.Popen.__init__, OpenAI.__dict__.get("request"), sys.exit]
         return {
-            "threads": threading.active_count(), "files": len(os.listdir("/proc/self/fd")), "environ": dict(os.environ),
+            "threads": threading.active_count(), "files": len(os.listdir("/proc/self/fd")),
             "patched": [repr(one) for one in patched], "meta_path": len(sys.meta_path),
         }
 
@@ -240,7 +240,7 @@ WATCHING = """
     def ask(client):
         return lambda text: client.chat.completions.create(**message(text)).choices[0].message.content
 
-    took, first = [], {}
+    took, first, environ = [], {}, {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(item):
@@ -253,9 +253,8 @@ WATCHING = """
 
     def pytest_sessionfinish():
         last = seen()
-        for one in (first, last):
-            one["environ"].pop("PYTEST_CURRENT_TEST", None)
-        print("\\nSEEN", json.dumps({"median_ms": sorted(took)[len(took) // 2] * 1000, "same": first == last, "last": last}))
+        changed = dict(os.environ) != environ
+        print("\\nSEEN", json.dumps({"median_ms": sorted(took)[len(took) // 2] * 1000, "same": first == last and not changed, "last": last}))
 """
 
 
