@@ -236,11 +236,13 @@ class ProcessScope:
 class Fired:
     """The timers that one loop has called since it told them."""
 
-    __slots__ = ("_others", "_skipped", "_timers", "_turn")
+    __slots__ = ("_others", "_skipped", "_timers", "_turn", "count")
 
     def __init__(self) -> None:
         self._timers: deque[tuple[int, int, int, RunRecording | None]] = deque(maxlen=_MOST_FIRED)
         """Of each its iteration, when it was called, how many others were called before it, and whose it is."""
+        self.count = 0
+        """How many timers of the program there were in all."""
         self._skipped = 0
         self._turn = 0
         self._others = 0
@@ -254,6 +256,7 @@ class Fired:
         if turn != self._turn:
             self._turn, self._others = turn, 0
         if is_the_programs:
+            self.count += 1
             self._skipped += len(self._timers) == _MOST_FIRED
             self._timers.append((turn, time.monotonic_ns(), self._others, run))
         else:

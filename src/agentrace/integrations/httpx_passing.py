@@ -244,6 +244,8 @@ class _AsyncChunks:
         return self
 
     async def __anext__(self) -> bytes:
+        outside = FLOW.get()
+        FLOW.set(self._exchange.step)  # what the transport does meanwhile, such as its timers, belongs to the step
         try:
             chunk: bytes = await self._chunks.__anext__()
         except StopAsyncIteration:
@@ -252,6 +254,8 @@ class _AsyncChunks:
         except BaseException as error:
             self._exchange.end("error", error)
             raise
+        finally:
+            FLOW.set(outside)
         self._exchange.data(chunk)
         return chunk
 

@@ -78,10 +78,6 @@ class InLoop:
         """Timers that may not be called in this iteration."""
         self.watched = False
         """Whether somebody looks now and then whether the recorded order can be reached."""
-        self.holds_timers = False
-        """Whether all timers that wait were held back in the latest iteration."""
-        self.let_go = False
-        """Whether timers are called that the recorded loop did not call."""
         self._pointer = pointer
         self._clock = clock
         self._marks = pointer.order.marks
@@ -127,6 +123,11 @@ class InLoop:
         waited_for = None if selector is None else selector.get_map()
         return waited_for is not None and len(waited_for) <= 1 and waiting.others_blocked(patient=True)
 
+    @property
+    def called(self) -> int:
+        """How many timers of the program the loop has called."""
+        return fired_in(self.loop).count if self.counted else 0
+
     def timers(self) -> list[Any]:
         """The timers of the program that wait for their time, in its order."""
         timers = [*getattr(self.loop, "_scheduled", ()), *self.held]
@@ -149,9 +150,12 @@ class InLoop:
     def _waits_for_threads(self) -> bool:
         """Do what has to be done before an iteration; whether it is too early, since other threads come first."""
         with self._pointer.lock:
-            early = not self._pointer.free and self._look()
+            if self._pointer.free:
+                return False
+            idle = not waiting.ready(self.loop)
+            early = self._look()
             if self.counted and not early and not self._pointer.free:
-                self._look_at_timers()
+                self._look_at_timers(idle and not waiting.ready(self.loop))
             return early
 
     def _after_iteration(self) -> None:
@@ -246,24 +250,36 @@ class InLoop:
 
     # -- timers --------------------------------------------------------------------------------------------------
 
-    def _look_at_timers(self) -> None:
-        """Call the timers whose iteration this is, and no others."""
-        self.holds_timers = False
-        known = self.ordinal in self._pointer.order.over and not self.let_go
-        if not known and self._pointer.timer(self.ordinal) is None:
+    def _look_at_timers(self, idle: bool) -> None:
+        """Call the timers whose iteration this is, and no others; ``idle`` if nothing else happens in the loop now."""
+        if self.ordinal not in self._pointer.order.over and self._pointer.timer(self.ordinal) is None:
             return  # it is not known what comes
-        timers = self.timers()
-        if not timers:
-            return
-        coming = self._coming_timers()
-        if coming and self.left(self._marks[coming[0]]) <= _MOST_TURNS:
-            self._bring(coming, timers)
-        if not coming or self.left(self._marks[coming[0]]) > 0:
-            self.holds_timers = True
-            self._hold(timers)
-        else:
+        timers, coming = self.timers(), self._coming_timers()
+        if idle and not timers and coming:
+            self._pointer.timer_came(self.ordinal)  # the program has made none: it does not do exactly what it did
+            self._again()
+        elif coming and timers and self.left(self._marks[coming[0]]) <= 0:
+            self._bring(timers[min(len(coming), len(timers)) - 1].when())
             self._hold(timers[len(coming) :])
             self._go_first(coming, timers[0].when())
+        elif coming and timers and self.left(self._marks[coming[0]]) <= _MOST_TURNS and self.alone():
+            self._hold(timers)
+            self._again()
+        elif timers and idle and self._is_waited_for():
+            self._bring(timers[0].when())
+            self._hold(timers[1:])
+        else:
+            self._hold(timers)
+
+    def _is_waited_for(self) -> bool:
+        """Whether what comes next has to be done in this loop, or nothing comes any more."""
+        following = self._pointer.next()
+        return following >= len(self._marks) or self._marks[following].loop == self.ordinal
+
+    def _bring(self, due: float) -> None:
+        """See to it that a timer need not be waited for, unless something real goes on as well."""
+        if due > self._clock.time() and self.alone():
+            self._clock.jump(due)
 
     def _go_first(self, coming: list[int], due: float) -> None:
         """Let gates go before the timers that are called in this iteration, if they did.
@@ -307,17 +323,6 @@ class InLoop:
         for parked in gates:
             parked.go()
             self.opened.add(parked.gate)
-
-    def _bring(self, coming: list[int], timers: list[Any]) -> None:
-        """See to it that timers that come next need not be waited for, unless something real goes on as well."""
-        now = self._clock.time()
-        due = timers[min(len(coming), len(timers)) - 1].when()
-        if due > now and not self.alone():
-            return
-        if self.left(self._marks[coming[0]]) > 0:
-            self._again()
-        else:
-            self._clock.jump(due)
 
     def _coming_timers(self) -> list[int]:
         """The marks of timers that come in one iteration, if all that came before it has come."""

@@ -82,11 +82,13 @@ class Order(Struct, frozen=True):
 def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
     """The marks of a run's events, which are in the order of seq."""
     told = list(recorded)
+    fired = [event for event in told if isinstance(event, events.TimersFired)]
+    unknown = {timers.loop for timers in fired if timers.skipped}  # some were forgotten: nobody can count them
     reader = _Reader(trace)
-    for item in _as_it_happened(trace, told):
+    for item in _as_it_happened(trace, told, unknown):
         reader.read(item)
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
-    over = frozenset(event.loop for event in told if isinstance(event, events.TimersFired) and event.over)
+    over = frozenset(timers.loop for timers in fired if timers.over and timers.loop not in unknown)
     return Order(reader.marks, places, over)
 
 
@@ -106,7 +108,9 @@ class _Happened(Struct, frozen=True, gc=False):
     """Of a timer."""
 
 
-def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> list[_Happened]:
+def _as_it_happened(
+    trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent], unknown: set[int]
+) -> list[_Happened]:
     """What happened, in order. What a wire carried is written a little later than it came; the rest at once."""
     items: list[_Happened] = []
     began: dict[int, int] = {}
@@ -119,7 +123,8 @@ def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.Un
             items.append(_Happened(now, event, None))
             continue
         if isinstance(event, events.TimersFired):
-            items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.timers]
+            if event.loop not in unknown:
+                items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.timers]
             continue
         step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
         if step is None:

@@ -263,16 +263,15 @@ class Turnstile:
         if loop is not None:
             here = self._loop(loop)
             if not here.ordinal:
-                self._called_before(mark.loop, index)
+                self._called_before(mark.loop, here.called)
             here.passed(mark)
         if self._loops and not mark.is_timer:
             self._clock.passed(index, all(one.alone() or one.loop.is_closed() for one in self._loops.values()))
 
-    def _called_before(self, loop: int, index: int) -> None:
-        """Timers that were called before the first mark of a loop: nobody has counted them now either."""
-        for timer in self._timers.get(loop, ()):
-            if timer < index:
-                self._passed[timer] = 1
+    def _called_before(self, loop: int, count: int) -> None:
+        """Timers that were called before the first mark of a loop, and could not be told to be that loop's."""
+        for timer in list(self._timers.get(loop, ()))[:count]:
+            self._passed[timer] = 1
 
     def _advance(self) -> None:
         """Wake what the pointer stands at, or has left behind."""
@@ -363,25 +362,14 @@ class Turnstile:
                 if self.missing(index):
                     self._relax(index, self._marks[first])
             self._advance()
-        elif self._endless and not parked and not any(one.holds_timers for one in self._loops.values()):
+        elif self._endless and not parked:
             return int(next(iter(self._endless)))
-        elif following == len(self._marks) or not parked:
-            self._let_go()
         return 0
-
-    def _let_go(self) -> None:
-        """Call timers that the recorded run did not call: the program waits for nothing else."""
-        for loop in self._loops.values():
-            if loop.holds_timers and not loop.let_go:
-                loop.let_go = True
-                self._relaxed("a timer was called that the recorded run did not come to")
-                loop.rouse()
 
     def _at_work(self) -> bool:
         """Whether something of the program may still go on by itself."""
         return not waiting.others_blocked() or any(
-            one.loop.is_running() and (waiting.ready(one.loop) or (one.timers() and not one.holds_timers))
-            for one in self._loops.values()
+            one.loop.is_running() and (waiting.ready(one.loop) or one.timers()) for one in self._loops.values()
         )
 
     def _relax(self, index: int, instead: Mark) -> None:
