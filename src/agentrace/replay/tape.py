@@ -26,6 +26,7 @@ from agentrace.replay.failures import rebuilt
 from agentrace.replay.order import Turnstile
 from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
 from agentrace.replay.turns import InTurn
+from agentrace.replay.wires import Wires
 
 MOST_RAISES: Final = 1000
 """Divergences raised before the process is ended, for programs that catch everything and go on."""
@@ -85,6 +86,7 @@ class ExactTape:
         self._values: dict[str, list[Value]] = (
             {} if source is None else {flow: list(reversed(read)) for flow, read in source.values.items()}
         )
+        self._wires = None if source is None else Wires(source.record)
         self._left = sum(map(len, self._cursors.values()))
         self._caveats = dict.fromkeys(caveats)
         self._on_divergence = on_divergence
@@ -321,7 +323,9 @@ class ExactTape:
             by_exchange = completed is not None and completed.fidelity == "exchange"
             if by_exchange or (exchanges and step.spec.integration):
                 # What the call returns or raises is made by its library, of what went over the wire.
-                return Answer(call.id, turns, exchanges=exchanges, rebuild=rebuild, never=never)
+                return Answer(
+                    call.id, turns, exchanges=exchanges, elsewhere=self._wires, rebuild=rebuild, never=never
+                )
             try:
                 failed = state.failure is not None and not never
                 return Answer(
@@ -338,6 +342,7 @@ class ExactTape:
                     closing=closing_error(state),
                     never=never,
                     exchanges=exchanges if never else [],
+                    elsewhere=self._wires,
                     rebuild=rebuild,
                     same=lambda position, value: self._differs(call, position, value),
                 )
