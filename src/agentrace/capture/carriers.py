@@ -110,7 +110,7 @@ def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if recording is not None and is_the_programs(self):
                 made_in = self._context.get(FLOW)
-                recording.scope.fired(self._loop, None if made_in is None else made_in.run)
+                recording.scope.fired(self._loop, None if made_in is None or made_in.run.closed else made_in.run)
         except Exception as error:
             fault(error)
         original(self)

@@ -71,6 +71,8 @@ class InLoop:
         self.ordinal = 0
         """Of the recorded loop; 0 until a mark of it has come about."""
         self.parked: dict[int, Parked] = {}
+        self.opened: set[int] = set()
+        """Gates that were let go and have not gone on yet."""
         self.held: list[Any] = []
         """Timers that may not be called in this iteration."""
         self.watched = False
@@ -82,11 +84,12 @@ class InLoop:
         self._pointer = pointer
         self._clock = clock
         self._marks = pointer.order.marks
-        self._counted = hasattr(loop, TURN)
+        self.counted = hasattr(loop, TURN)
+        """Whether the loop tells its iterations."""
         self._ahead = 0
         """By how many the iterations are further than in the recorded run."""
         self._hopping = False
-        if self._counted:
+        if self.counted:
             setattr(loop, BEFORE, self._before_iteration)
             setattr(loop, AFTER, self._after_iteration)
             setattr(loop, ON_TIMER, self._timer_called)
@@ -101,12 +104,17 @@ class InLoop:
     def park(self, parked: Parked) -> None:
         """A gate waits for its turn from now on."""
         self.parked[parked.gate] = parked
-        if not self._counted:
+        if not self.counted:
             self._hop()
+
+    def gone(self, gate: int) -> None:
+        """Whoever waited for the gate goes on."""
+        self.parked.pop(gate, None)
+        self.opened.discard(gate)
 
     def rouse(self) -> None:
         """Called from any thread: what a gate or a timer waits for may have come about."""
-        if not self._counted:
+        if not self.counted:
             if self.parked:
                 call(self.loop, self._hop)
         elif waiting.running_loop() is not self.loop:  # its own iterations begin with a look anyway
@@ -131,7 +139,7 @@ class InLoop:
             with self._pointer.lock:
                 if not self._pointer.free:
                     self._look()
-                    if self._counted and not self._pointer.free:
+                    if self.counted and not self._pointer.free:
                         self._look_at_timers()
             done = True
         except Exception as error:
@@ -165,8 +173,8 @@ class InLoop:
     def _again(self, seconds: float = 0.0) -> None:
         """Look again, at the latest when ``seconds`` have passed."""
         if seconds:
-            self.loop.call_later(seconds, self._nothing if self._counted else self._hop)
-        elif self._counted:
+            self.loop.call_later(seconds, self._nothing if self.counted else self._hop)
+        elif self.counted:
             self.loop.call_soon(self._nothing)
         else:
             self._hop()
@@ -206,7 +214,7 @@ class InLoop:
             reference = mark
             if parked is None:
                 ahead = True
-                if mark.gate and mark.suspended:
+                if mark.gate and mark.suspended and index not in self.opened:
                     break  # it is still to be asked for
             elif parked.strict and ahead:
                 break
@@ -217,15 +225,15 @@ class InLoop:
     def _is_due(self, first: Parked) -> bool:
         """Whether this is the iteration."""
         mark, busy = self._marks[first.gate], waiting.ready(self.loop)
-        if not self._counted or busy is None:
+        if not self.counted or busy is None:
             return first.hops >= (mark.turns if 0 <= mark.turns < _HOPS else _HOPS)
         if mark.tick and self.ordinal == mark.loop:
-            left = self._left(mark)
+            left = self.left(mark)
             if left <= _MOST_TURNS:
                 return left <= 0
         return not busy or waiting.now_ns() - first.came_ns > 2 * mark.gap_ns + 1_000_000
 
-    def _left(self, mark: Mark) -> int:
+    def left(self, mark: Mark) -> int:
         """Iterations until the one in which a mark comes."""
         turn: int = getattr(self.loop, TURN)
         return mark.tick + self._ahead - turn
@@ -242,9 +250,9 @@ class InLoop:
         if not timers:
             return
         coming = self._coming_timers()
-        if coming and self._left(self._marks[coming[0]]) <= _MOST_TURNS:
+        if coming and self.left(self._marks[coming[0]]) <= _MOST_TURNS:
             self._bring(coming, timers)
-        if not coming or self._left(self._marks[coming[0]]) > 0:
+        if not coming or self.left(self._marks[coming[0]]) > 0:
             self.holds_timers = True
             self._hold(timers)
         else:
@@ -254,27 +262,34 @@ class InLoop:
     def _go_first(self, index: int, due: float) -> None:
         """Let gates go before the timers that are called in this iteration, if what these bring about comes after them.
 
-        What was ready already comes before both. So where something else follows gates in their iteration, it is the
+        What was ready already comes before both. So where another task follows gates in their iteration, it is the
         timers that have brought it about, and the gates went first.
         """
-        first = index
-        while first < len(self._marks) and not self._pointer.missing(first):
-            first += 1
         gates: list[Parked] = []
-        while first < len(self._marks) and first in self.parked:
-            gates.append(self.parked[first])
-            first += 1
-        if not gates or first == len(self._marks):
+        tasks: set[int] = set()
+        for at in range(index, len(self._marks)):
+            mark, parked = self._marks[at], self.parked.get(at)
+            if not self._pointer.missing(at):
+                continue
+            if parked is not None and parked.cancelled:
+                parked = None
+            if mark.loop != self.ordinal or self.left(mark) != 1 or (not gates and parked is None):
+                return
+            if parked is not None:
+                gates.append(parked)
+                tasks.add(mark.task)
+            elif mark.task not in tasks and mark.step > 0:
+                break
+        else:
             return
-        mark = self._marks[gates[0].gate]
-        if self._left(mark) == 1 and all(_in_one_iteration(mark, self._marks[i]) for i in range(gates[0].gate, first + 1)):
-            for parked in gates:
-                del self.parked[parked.gate]
-            self.loop.call_at(due - 1, self._open, gates)
+        for parked in gates:
+            del self.parked[parked.gate]
+        self.loop.call_at(due - 1, self._open, gates)
 
     def _open(self, gates: list[Parked]) -> None:
         for parked in gates:
             parked.go()
+            self.opened.add(parked.gate)
 
     def _bring(self, coming: list[int], timers: list[Any]) -> None:
         """See to it that timers that come next need not be waited for, unless something real goes on as well."""
@@ -282,7 +297,7 @@ class InLoop:
         due = timers[min(len(coming), len(timers)) - 1].when()
         if due > now and not self.alone():
             return
-        if self._left(self._marks[coming[0]]) > 0:
+        if self.left(self._marks[coming[0]]) > 0:
             self._again()
         else:
             self._clock.jump(due)

@@ -41,6 +41,8 @@ class Mark(Struct, frozen=True, gc=False):
     """Whether what comes later waits for it. Not for what depends on when something was closed or collected."""
     loop: int
     """Ordinal of the event loop that it happened in; 0 outside."""
+    task: int
+    """Ordinal of the task that it happened in; 0 outside, and for what is in no step."""
     tick: int
     """With ``loop``: what shares both came about in one iteration of the loop. 0 where that is not known."""
     suspended: bool
@@ -185,7 +187,7 @@ class _Reader:
         if event.parent not in self._inside and event.parent not in self._answered:
             turns, gap = self._passed(item, event.loop, event.tick)
             self.marks.append(
-                Mark(-event.seq, 0, BEGIN, False, True, event.loop, event.tick, False, turns, gap, item.at_ns)
+                Mark(-event.seq, 0, BEGIN, False, True, event.loop, 0, event.tick, False, turns, gap, item.at_ns)
             )
 
     def chunk(self, item: _Happened) -> None:
@@ -234,7 +236,7 @@ class _Reader:
         else:
             waited = item.at_ns - last.at_ns > ADJACENT_NS
         turns, gap = self._passed(item, loop, tick)
-        mark = Mark(step.id, exchange, part, gate, needed, loop, tick, waited and gate, turns, gap, item.at_ns)
+        mark = Mark(step.id, exchange, part, gate, needed, loop, step.dispatched.task, tick, waited and gate, turns, gap, item.at_ns)
         if mark.suspended:
             self._waited[step.id] = len(self.marks)
         if exchange:
@@ -252,7 +254,7 @@ class _Reader:
         """The next timer of a loop was called."""
         tick, before = self._timers[loop].popleft(), self._ticks.get(loop, 0)
         self._ticks[loop] = tick
-        self.marks.append(Mark(0, 0, TIMER, False, True, loop, tick, False, tick - before if before else -1, 0, 0))
+        self.marks.append(Mark(0, 0, TIMER, False, True, loop, 0, tick, False, tick - before if before else -1, 0, 0))
 
     def _passed(self, item: _Happened, loop: int, tick: int) -> tuple[int, int]:
         """Iterations of the loop and nanoseconds since the latest mark; timers called since get marks of their own."""

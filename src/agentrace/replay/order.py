@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from agentrace.capture.answers import control_passed
+from agentrace.capture.answers import END, control_passed
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
 from agentrace.replay.loops import InLoop
@@ -28,6 +28,8 @@ _LOOK: Final = 0.1
 _GRACE_NS: Final = 400_000_000
 _LONG_GRACE_NS: Final = 10_000_000_000
 """The same while something is at work that may still bring it about."""
+_MOST_LEFT: Final = 20
+"""Iterations that a call takes at most to end when it is cancelled."""
 _MOST_RELAXED: Final = 20
 """From then on the order is free: the program is another one."""
 
@@ -141,7 +143,7 @@ class Turnstile:
             await parked.future
         finally:
             with self.lock:
-                here.parked.pop(gate, None)
+                here.gone(gate)
         with self.lock:
             if not self.free and not self._passed[gate] and self.next() < gate:
                 return False
@@ -155,15 +157,40 @@ class Turnstile:
             return
         future = loop.create_future()
         with self.lock:
-            self._loop(loop)
+            here = self._loop(loop)
             self._endless[step] = (loop, future)
             self._arrived()
             self.watch(loop)
         try:
+            await self._resumed_to_be_cancelled(here, step)
             await future
         finally:
             with self.lock:
                 self._endless.pop(step, None)
+
+    async def _resumed_to_be_cancelled(self, here: InLoop, step: int) -> None:
+        """Go on in the iteration in which the cancelled call ended.
+
+        That is not always the one after ``cancel()``: what the call waited for may have come in the same iteration, so
+        that it was resumed before, or it may have had something to do.
+        """
+        gate = self._places.get((step, 0, END))
+        if gate is None or not here.counted or self.free:
+            return
+        mark = self._marks[gate]
+        parked = Parked(gate, here.loop)
+        parked.cancelled = True
+        try:
+            with self.lock:
+                here.park(parked)
+            await parked.future
+        except BaseException:
+            while not self.free and 0 < here.left(mark) < _MOST_LEFT:
+                await control_passed()
+            raise
+        finally:
+            with self.lock:
+                here.gone(gate)
 
     def open_all(self) -> None:
         """Let everything go that waits, and hold nothing up any more."""
@@ -319,7 +346,8 @@ class Turnstile:
         gap = self._marks[following].gap_ns if following < len(self._marks) else 0
         if quiet_ns < _GRACE_NS + 2 * gap or (quiet_ns < _LONG_GRACE_NS + 3 * gap and self._at_work()):
             return 0
-        waits = [parked.gate for parked in self._parked() if parked.gate != following]
+        parked = [one.gate for one in self._parked() if not one.cancelled]
+        waits = [gate for gate in parked if gate != following]
         held = (self.timer(loop.ordinal) for loop in self._loops.values() if loop.timers())
         waits += [timer for timer in held if timer is not None and timer != following]
         if waits:
@@ -328,9 +356,9 @@ class Turnstile:
                 if self.missing(index):
                     self._relax(index, self._marks[first])
             self._advance()
-        elif self._endless and not self._parked() and not any(one.holds_timers for one in self._loops.values()):
+        elif self._endless and not parked and not any(one.holds_timers for one in self._loops.values()):
             return int(next(iter(self._endless)))
-        elif following == len(self._marks) or not self._parked():
+        elif following == len(self._marks) or not parked:
             self._let_go()
         return 0
 
