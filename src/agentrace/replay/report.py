@@ -33,6 +33,8 @@ class Found(Struct, frozen=True):
     """The recorded call that was next."""
     instead: Call | None = None
     """The recorded call that answers it where divergences are only observed."""
+    again: bool = False
+    """Whether it is the call that was answered last, made once more."""
 
     @property
     def expected_id(self) -> int:
@@ -44,7 +46,8 @@ class Found(Struct, frozen=True):
         """The divergence in a sentence."""
         expected = "" if self.expected is None else self.expected.asked[1]
         instead = 0 if self.instead is None else self.instead.id
-        return _HEADLINES[self.code].format(name=name, expected=expected, instead=instead)
+        headline = _AGAIN if self.again else _HEADLINES[self.code]
+        return headline.format(name=name, expected=expected, instead=instead)
 
 
 _HEADLINES: Final[Mapping[str, str]] = {
@@ -55,6 +58,8 @@ _HEADLINES: Final[Mapping[str, str]] = {
     "CALL_MOVED": "the program makes a call that the recorded run made elsewhere, as step {instead}",
     "RECORD_INCOMPLETE": "the record ends before this call",
 }
+
+_AGAIN: Final = "the program makes a call of {name} again that the recorded run does not repeat here"
 
 CODES: Final[Sequence[tuple[str, str]]] = (
     ("is only described, so it cannot be compared", "SIGNATURE_OPAQUE"),
