@@ -9,6 +9,7 @@ import enum
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,7 @@ from agentrace.canonical import Reader
 from agentrace.errors import ReplayDivergence
 from agentrace.replay.calls import taped
 from agentrace.replay.causes import Circumstances
+from agentrace.replay.differences import differences
 from agentrace.replay.tape import Divergence, ExactTape
 from tests.contract.recording import Memory, Recording
 from tests.unit.replays import Replayed, exact, record_of, replayed
@@ -156,6 +158,30 @@ def test_a_divergence_stands_even_if_it_cannot_be_told(
     assert found is not None
     assert (tape.verdict()[0], found.expected_step) == ("diverged", 1)
     assert found.report.startswith("the program ")
+
+
+@pytest.mark.parametrize("word", ["x", "x ", "one two three "])
+def test_a_text_that_repeats_itself_is_told_in_no_time(word: str) -> None:
+    text = word * (19_000 // len(word))
+    _, record = record_of(lambda: [ask(f"{number} {text}") for number in range(20)])
+
+    began = time.perf_counter()
+    report = replayed(record, lambda: ask(f"other {text}changed {text}"[:19_900])).report
+
+    assert "nearest recorded calls:" in report
+    assert time.perf_counter() - began < 2
+
+
+def test_a_changed_word_is_told_with_what_is_around_it() -> None:
+    def told(one: str, other: str) -> str:
+        return differences(one, other)[0].removeprefix("$: ")
+
+    assert told("a b c", "a x c") == "'a [-b-][+x+] c'"
+    assert told("a b", "a b c") == "'a b [+c+]'"
+    assert told("a a b", "a b") == "'a [-a-] b'"
+    assert told("a", "b") == "'[-a-][+b+]'"
+    assert told("a b c d", "x b y d") == "'[-a-][+x+] b [-c-][+y+] d'"
+    assert told("a " * 2000 + "b", "c " + "a " * 2000) == repr(f"[-{'a ' * 2000}b-][+c {'a ' * 2000}+]")
 
 
 def test_a_missing_call_is_named() -> None:

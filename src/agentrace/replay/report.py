@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import Any, Final
 
 from msgspec import Struct
@@ -23,6 +23,8 @@ _LOOKED_AT: Final = 300
 _ALIKE: Final = 0.6
 _COMPARED: Final = 2_000
 """Characters of the arguments that are compared."""
+_PIECE: Final = 3
+"""Characters of the pieces by which they are compared."""
 
 
 class Found(Struct, frozen=True):
@@ -80,14 +82,21 @@ def nearest(source: Taped, asked: tuple[str, str, str], live: Any, path: str) ->
     """The recorded calls that are most like a live one, with how alike they are (0 to 1)."""
     calls = [call for made in source.calls.values() for call in made if call.asked == asked]
     calls.sort(key=lambda call: (call.state.path != path, call.id))
-    told = repr(live)[:_COMPARED]
-    scored: list[tuple[float, Call]] = []
-    for call in calls[:_LOOKED_AT]:
-        matcher = SequenceMatcher(None, repr(input_of(source.record, call.state))[:_COMPARED], told, autojunk=False)
-        if matcher.quick_ratio() >= _ALIKE:
-            scored.append((matcher.ratio(), call))
+    told = _pieces(live)
+    scored = [(_likeness(told, _pieces(input_of(source.record, call.state))), call) for call in calls[:_LOOKED_AT]]
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     return [pair for pair in scored[:_NEAR] if pair[0] >= _ALIKE]
+
+
+def _pieces(value: Any) -> Counter[str]:
+    text = repr(value)[:_COMPARED]
+    return Counter(text[at : at + _PIECE] for at in range(max(1, len(text) - _PIECE + 1)))
+
+
+def _likeness(one: Counter[str], other: Counter[str]) -> float:
+    """The share of pieces that two texts have in common, 0 to 1. Its cost does not grow with what they repeat."""
+    common = sum(min(count, other[piece]) for piece, count in one.items() if piece in other)
+    return 2 * common / (one.total() + other.total())
 
 
 def told_divergence(
