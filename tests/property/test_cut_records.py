@@ -15,7 +15,7 @@ import openai
 import pytest
 
 import agentrace
-from agentrace.errors import AgentraceError, ReplayDivergence
+from agentrace.errors import ReplayDivergence
 from agentrace.fold import boundaries
 from agentrace.query import RunRecord, Runs
 from agentrace.replay.calls import flow_of

@@ -22,7 +22,7 @@ from tests.unit.replays import Program, record_of, replayed
 CASES = int(os.environ.get("AGENTRACE_SOAK", "0")) or 24
 """Programs for each kind of change."""
 _answers = itertools.count()
-_WORDS = "amber birch cedar dune ember fjord grove heath inlet juniper kelp lagoon".split()
+_WORDS = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "inlet", "juniper", "kelp", "lagoon"]
 
 
 def answer(given: Any) -> int:
