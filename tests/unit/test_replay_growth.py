@@ -13,7 +13,7 @@ import agentrace
 from tests.unit.replays import Program, record_of, replayed
 
 FEW, MANY, MOST = 1_000, 4_000, 6.0
-TRIES = 3
+TRIES = 2
 """Another process may need the machine in between: what counts is the best of so many."""
 
 
@@ -53,9 +53,9 @@ def test_answering_does_not_grow_with_the_record(program: Callable[[int], Progra
     records = {calls: record_of(program(calls))[1] for calls in (FEW, MANY)}
 
     def seconds(calls: int) -> float:
-        began = time.thread_time()
+        began = time.process_time()
         assert replayed(records[calls], program(calls)).code == ""
-        return time.thread_time() - began
+        return time.process_time() - began
 
     assert min(seconds(MANY) for _ in range(TRIES)) < MOST * min(seconds(FEW) for _ in range(TRIES))
 
@@ -64,9 +64,9 @@ def test_a_changed_call_is_found_as_quickly_in_a_long_record() -> None:
     records = {calls: record_of(in_turn(calls))[1] for calls in (FEW, MANY)}
 
     def seconds(calls: int) -> float:
-        began = time.thread_time()
+        began = time.process_time()
         found = replayed(records[calls], lambda: ask("something else"))
         assert found.code == "CALL_CHANGED"
-        return time.thread_time() - began
+        return time.process_time() - began
 
     assert min(seconds(MANY) for _ in range(TRIES)) < MOST * min(seconds(FEW) for _ in range(TRIES))
