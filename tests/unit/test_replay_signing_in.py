@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +61,7 @@ def federated(url: str, **options: Any) -> Any:
 
 
 @contextmanager
-def far_end(**options: Any) -> Iterator[tuple[SignIns, str]]:
+def far_end(**options: Any) -> Generator[tuple[SignIns, str], None, None]:
     """The app, served."""
     app = SignIns(**options)
     for number in range(8):
@@ -277,6 +277,27 @@ def test_a_sign_in_of_which_the_record_holds_none_is_a_divergence() -> None:
 
     assert replay.code == "CALL_CHANGED"
     assert "/oauth/token as request 1, but the recorded run asked for POST" in replay.report
+
+
+def test_a_request_that_is_not_made_again_is_a_divergence() -> None:
+    """The recorded client tried again; this one gives up, and the program sees another outcome."""
+
+    def patient(url: str) -> Any:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=1) as client:
+            return text(client)
+
+    def hasty(url: str) -> Any:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="sk-test", max_retries=0) as client:
+            try:
+                return text(client)
+            except openai.RateLimitError as error:
+                return error.status_code
+
+    seen, _, again = once(patient, provider=StubProvider().error(429, retry_after_ms=1))
+
+    assert (again().seen, again().verdict) == (seen, "exact")
+    assert again(hasty).code == "CALL_CHANGED"
+    assert "ended after request 1, but the recorded run then asked for POST" in again(hasty).report
 
 
 def test_the_same_provider_at_another_address_answers_all_the_same() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from agentrace.capture.answers import END, HEAD
-from agentrace.capture.requests import Asked, asked, same
+from agentrace.capture.answers import END, HEAD, Answer
+from agentrace.capture.requests import Asked, asked, own, same
 from agentrace.events import Failure
 from agentrace.exchanges import Recorded
 
@@ -28,7 +28,8 @@ def served(step: Step, method: str, url: str) -> Recorded:
     asked elsewhere is answered as it was there.
     """
     live, operation = asked(method, step.run.redactor.url(url)), step.spec.operation
-    left, elsewhere = step.answer.exchanges, step.answer.elsewhere
+    answer: Answer = step.answer
+    left, elsewhere = answer.exchanges, answer.elsewhere
     assert elsewhere is not None
     for at, recorded in enumerate(left):
         past = asked(recorded.method, recorded.url)
@@ -40,13 +41,22 @@ def served(step: Step, method: str, url: str) -> Recorded:
             return replace(recorded, before=before) if before else recorded
         if not elsewhere.is_sign_in(past, operation):
             break
-    again = elsewhere.sign_in(live, operation, step.answer.source_step)
+    again = elsewhere.sign_in(live, operation, answer.source_step)
     if again is not None:
         _noted(step, "signs in where it did not in the recorded run, and is handed what it was handed elsewhere")
         return again
-    if step.answer.never and not left:  # cancelled before it made this request, which then gets no answer either
+    if answer.never and not left:  # cancelled before it made this request, which then gets no answer either
         return Recorded(step.exchanges + 1, error=Failure(_CANCELLED, ""))
     raise _not_recorded(step, live, left)
+
+
+def requests_left(step: Step) -> str:
+    """What to say of recorded requests that a step did not make until its end; empty if there are none of its own."""
+    left = [asked(recorded.method, recorded.url) for recorded in step.answer.exchanges]
+    missing = next((past for past in left if own(past, step.spec.operation)), None)
+    if missing is None:
+        return ""
+    return f"{step.path} ended after request {step.exchanges}, but the recorded run then asked for {missing.told}"
 
 
 def _not_recorded(step: Step, live: Asked, left: Sequence[Recorded]) -> BaseException:

@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 from agentrace import events
 from agentrace.capture.answers import Answer
 from agentrace.capture.guard import guarded
+from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
@@ -117,6 +118,11 @@ class ExactTape:
 
     def ended(self, step: Step) -> None:
         """A step ended."""
+        answer: Answer | None = step.answer
+        if answer is not None and answer.exchanges and not answer.never and self.latched is None:
+            what = requests_left(step)
+            if what:
+                self.diverged("CALL_CHANGED", what, step)  # raised at the next call: this one has its outcome
         if self._turnstile is not None and step.source:
             self._turnstile.ended(step.source)
 
@@ -129,9 +135,8 @@ class ExactTape:
             expected = cursor[-1] if cursor else None
             problem = None if expected is not None and self._is(expected, step) else self._mismatch(cursor, step)
             if problem is None:
-                cursor.pop()
+                self._answered[flow_key(step)] = cursor.pop()
                 self._left -= 1
-                self._answered[flow_key(step)] = expected
         if problem is not None:
             expected = self._go_on_after(problem, step)
         assert expected is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cached_property
 from typing import Final
 
@@ -25,9 +26,13 @@ class Wires:
     def __init__(self, record: RunRecord) -> None:
         self._record = record
 
-    @cached_property
-    def hosts(self) -> frozenset[str]:
+    @property
+    def hosts(self) -> Collection[str]:
         """Who was asked for anything."""
+        return self._hosts
+
+    @cached_property
+    def _hosts(self) -> frozenset[str]:
         known = self._record.trace.exchanges.values()
         return frozenset(_asked(state).host for states in known for state in states.values() if state.started)
 
