@@ -101,6 +101,17 @@ class Chunk(Part, frozen=True):
     """Iteration of the event loop in which a piece of a body came; 0 outside loops and for generators."""
 
 
+class Timer(Part, frozen=True):
+    """A call of a timer by an event loop."""
+
+    tick: int
+    """The iteration of the loop."""
+    ts: int
+    """When, in wall-clock nanoseconds since 1970."""
+    before: int = 0
+    """How many timers that are not told, since they belong to calls, the loop called before it in this iteration."""
+
+
 class Event(Struct, frozen=True, array_like=True, kw_only=False):
     """What every event begins with."""
 
@@ -599,10 +610,10 @@ class TimersFired(Event, frozen=True, tag=26):
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""
-    ticks: list[int]
-    """Of each, the iteration of the loop in which it was called, in order."""
+    timers: list[Timer]
+    """The latest 100 since the loop told the last ones, in the order in which they were called."""
     skipped: int = 0
-    """How many were called before these and after the last ones told; only the latest 100 are told."""
+    """How many were called before these."""
     over: bool = False
     """Whether the loop was closed: it called no others."""
 

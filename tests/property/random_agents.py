@@ -209,18 +209,21 @@ class Flow:
         self.together = together
         """What was seen by all flows of the same loop or pool."""
         self.noise = noise
+        self.noted = 0
+        """How much had been seen there when this flow last saw something."""
 
-    def see(self, what: Any) -> None:
-        """Note what was seen."""
+    def see(self, what: Any, *, apart: bool = False) -> None:
+        """Note what was seen; ``apart`` if a thread has not just been answered, so that others may note things too."""
         self.seen.append(what)
-        if self.together is not None:
+        if self.together is not None and not (apart and getattr(_here, "pooled", False)):
             self.together.append((self.name, what))
+            self.noted = len(self.together)
 
     def given(self, node: Node) -> Any:
         """What a call is asked about."""
         if node.given != SEEN:
             return node.given
-        return {"of": len(self.together or ()), "last": repr(self.seen[-1:])}
+        return {"of": self.noted, "last": repr(self.seen[-1:])}
 
     def children(self, node: Node, together: list[Any] | None) -> list[Flow]:
         """A flow for each part."""
@@ -289,7 +292,7 @@ def _try(node: Node, flow: Flow) -> None:
     try:
         _each(node, flow)
     except Failed as error:
-        flow.see(seen_of(error))
+        flow.see(seen_of(error), apart=True)
 
 
 def _agent(node: Node, flow: Flow) -> None:
@@ -298,7 +301,7 @@ def _agent(node: Node, flow: Flow) -> None:
         _each(node, flow)
         return len(flow.seen)
 
-    flow.see(inside())
+    flow.see(inside(), apart=True)
 
 
 def _stream(node: Node, flow: Flow) -> None:
@@ -332,6 +335,9 @@ def _talk(node: Node, flow: Flow) -> None:
 
 def _value(node: Node, flow: Flow) -> None:
     values: list[Callable[[], Any]] = [agentrace.now, agentrace.uuid4, agentrace.random]
+    if getattr(_here, "pooled", False) and _world is not None:
+        _world.thread_goes_on()
+        _world.thread_waits()
     flow.see(values[node.number % 3]())
 
 
@@ -350,7 +356,7 @@ def _pool(node: Node, flow: Flow) -> None:
             together.append(futures[future].name)
             if future.result():
                 world().noted()
-    flow.see((together, [one.seen for one in children]))
+    flow.see((together, [one.seen for one in children]), apart=True)
 
 
 def _threads(node: Node, flow: Flow) -> None:
@@ -377,7 +383,7 @@ def _threads(node: Node, flow: Flow) -> None:
             world().noted()
     for thread in threads:
         thread.join()
-    flow.see((together, [one.seen for one in children]))
+    flow.see((together, [one.seen for one in children]), apart=True)
 
 
 def _in_thread(node: Node, flow: Flow) -> bool:
@@ -386,8 +392,9 @@ def _in_thread(node: Node, flow: Flow) -> bool:
     try:
         run(node, flow)
     except Failed as error:
-        flow.see(seen_of(error))
+        flow.see(seen_of(error), apart=True)
     finally:
+        _call(Node("call", name="ask", given="the end"), flow)
         _here.pooled = False
     return _world is not None and _world.hand_on()
 
@@ -409,7 +416,7 @@ def _asyncio(node: Node, flow: Flow) -> None:
         inside.see(seen_of(error))
     finally:
         _here.pooled = pooled
-    flow.see((inside.together, inside.seen))
+    flow.see((inside.together, inside.seen), apart=True)
 
 
 # --- in an event loop -------------------------------------------------------------------------------------------
@@ -551,7 +558,7 @@ async def _timeout(node: Node, flow: Flow) -> None:
 async def _queue(node: Node, flow: Flow) -> None:
     """Some produce, one consumes and asks about each."""
     children = flow.children(node, flow.together)
-    items: asyncio.Queue[Any] = asyncio.Queue(1)
+    items: asyncio.Queue[Any] = asyncio.Queue()
 
     async def produce(part: Node, one: Flow) -> None:
         try:

@@ -108,9 +108,10 @@ def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
     def _run(self: Any) -> None:
         recording = process.current
         try:
-            if recording is not None and is_the_programs(self):
+            if recording is not None and not _is_ours(self):
                 made_in = self._context.get(FLOW)
-                recording.scope.fired(self._loop, None if made_in is None or made_in.run.closed else made_in.run)
+                run = None if made_in is None or made_in.run.closed else made_in.run
+                recording.scope.fired(self._loop, run, is_the_programs=is_the_programs(self))
         except Exception as error:
             fault(error)
         original(self)
@@ -118,9 +119,13 @@ def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
     return _run
 
 
+def _is_ours(timer: Any) -> bool:
+    return (getattr(timer._callback, "__module__", None) or "").startswith("agentrace.")
+
+
 def is_the_programs(timer: Any) -> bool:
     """Whether a timer is not ours, and not of what works on a call that is answered on a replay."""
-    if (getattr(timer._callback, "__module__", None) or "").startswith("agentrace."):
+    if _is_ours(timer):
         return False
     found = timer._context.get(FLOW)  # a flow, or a step that stands for the flow inside
     return found is None or not (found.answered if isinstance(found, Flow) else found.inner.answered)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar
@@ -208,59 +209,74 @@ class ProcessScope:
                 state.armed = False
         return state.ticks
 
-    def fired(self, loop: Any, run: RunRecording | None) -> None:
-        """A timer of the program is called by ``loop``; ``run`` is that of the flow that made it."""
+    def fired(self, loop: Any, run: RunRecording | None, *, is_the_programs: bool) -> None:
+        """A timer is called by ``loop``; ``run`` is that of the flow that made it."""
         turn = getattr(loop, TURN, 0)
         if not turn:
             return
         told = getattr(loop, ON_TIMER, None)
-        if told is not None:
+        if told is not None and is_the_programs:
             told()
-        fired = getattr(loop, FIRED, None)
-        if fired is None:
-            fired = Fired()
-            setattr(loop, FIRED, fired)
-        fired.add(turn, run)
+        fired_in(loop).add(turn, run, is_the_programs=is_the_programs)
 
     def closing(self, loop: Any) -> None:
         """``loop`` is closed: what it has not told yet is all there is."""
         state = self._loops.get(loop)
         run = None if state is None or state.run is None else state.run()
-        if run is not None:
+        if run is not None and not run.closed:
             self._tell_timers(loop, run, over=True)
 
     def _tell_timers(self, loop: Any, run: RunRecording, *, over: bool = False) -> None:
         fired = getattr(loop, FIRED, None)
-        ticks, skipped = ([], 0) if fired is None else fired.of(run)
-        if ticks or over:
-            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, ticks, skipped, over)
+        timers, skipped = ([], 0) if fired is None else fired.of(run)
+        if timers or over:
+            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, timers, skipped, over)
 
 
 class Fired:
-    """The timers that one loop has called since it was told."""
+    """The timers that one loop has called since it told them."""
 
-    __slots__ = ("_skipped", "_turns")
+    __slots__ = ("_others", "_skipped", "_timers", "_turn")
 
     def __init__(self) -> None:
-        self._turns: deque[tuple[int, RunRecording | None]] = deque(maxlen=_MOST_FIRED)
+        self._timers: deque[tuple[int, int, int, RunRecording | None]] = deque(maxlen=_MOST_FIRED)
+        """Of each its iteration, when it was called, how many others were called before it, and whose it is."""
         self._skipped = 0
+        self._turn = 0
+        self._others = 0
+        """Timers that belong to calls, in that iteration."""
 
     def __bool__(self) -> bool:
-        return bool(self._turns)
+        return bool(self._timers)
 
-    def add(self, turn: int, run: RunRecording | None) -> None:
-        """A timer was called in this iteration."""
-        self._skipped += len(self._turns) == _MOST_FIRED
-        self._turns.append((turn, run))
+    def add(self, turn: int, run: RunRecording | None, *, is_the_programs: bool) -> None:
+        """A timer is called in this iteration."""
+        if turn != self._turn:
+            self._turn, self._others = turn, 0
+        if is_the_programs:
+            self._skipped += len(self._timers) == _MOST_FIRED
+            self._timers.append((turn, time.monotonic_ns(), self._others, run))
+        else:
+            self._others += 1
 
-    def of(self, run: RunRecording) -> tuple[list[int], int]:
+    def of(self, run: RunRecording) -> tuple[list[events.Timer], int]:
         """Takes out those of ``run``, and of none; and how many were forgotten."""
-        ticks = [turn for turn, of in self._turns if of is run or of is None]
-        left = [(turn, of) for turn, of in self._turns if of is not run and of is not None]
-        self._turns.clear()
-        self._turns.extend(left)
+        since = run.clock.wall_ns() - time.monotonic_ns()
+        told = [events.Timer(turn, since + at, others) for turn, at, others, of in self._timers if of in (run, None)]
+        left = [timer for timer in self._timers if timer[3] not in (run, None)]
+        self._timers.clear()
+        self._timers.extend(left)
         skipped, self._skipped = self._skipped, 0
-        return ticks, skipped
+        return told, skipped
+
+
+def fired_in(loop: Any) -> Fired:
+    """The timers that ``loop`` has called."""
+    fired: Fired | None = getattr(loop, FIRED, None)
+    if fired is None:
+        fired = Fired()
+        setattr(loop, FIRED, fired)
+    return fired
 
 
 def _no_loop() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from agentrace.capture.carriers import is_the_programs
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import AFTER, BEFORE, ON_TIMER, TURN
+from agentrace.capture.scope import AFTER, BEFORE, ON_TIMER, TURN, fired_in
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
 from agentrace.replay.marks import Mark, Order
@@ -257,34 +257,45 @@ class InLoop:
             self._hold(timers)
         else:
             self._hold(timers[len(coming) :])
-            self._go_first(coming[-1] + 1, timers[0].when())
+            self._go_first(coming, timers[0].when())
 
-    def _go_first(self, index: int, due: float) -> None:
-        """Let gates go before the timers that are called in this iteration, if what these bring about comes after them.
+    def _go_first(self, coming: list[int], due: float) -> None:
+        """Let gates go before the timers that are called in this iteration, if they did.
 
         What was ready already comes before both. So where another task follows gates in their iteration, it is the
-        timers that have brought it about, and the gates went first.
+        timers that have brought it about, and the gates went first. Otherwise it is told by what else was called before
+        the timers: what the calls waited for.
         """
         gates: list[Parked] = []
         tasks: set[int] = set()
-        for at in range(index, len(self._marks)):
+        others = self._marks[coming[0]].others
+        for at in range(coming[-1] + 1, len(self._marks)):
             mark, parked = self._marks[at], self.parked.get(at)
             if not self._pointer.missing(at):
                 continue
             if parked is not None and parked.cancelled:
                 parked = None
             if mark.loop != self.ordinal or self.left(mark) != 1 or (not gates and parked is None):
-                return
+                gates = gates[:others]
+                break
             if parked is not None:
                 gates.append(parked)
                 tasks.add(mark.task)
             elif mark.task not in tasks and mark.step > 0:
                 break
         else:
-            return
-        for parked in gates:
-            del self.parked[parked.gate]
-        self.loop.call_at(due - 1, self._open, gates)
+            gates = gates[:others]
+        if gates:
+            for parked in gates:
+                del self.parked[parked.gate]
+            self.loop.call_at(due - 1, self._open_first, gates)
+
+    def _open_first(self, gates: list[Parked]) -> None:
+        """Let gates go in the place of the timers that the calls waited for, as which they are told."""
+        fired = fired_in(self.loop)
+        for _ in gates:
+            fired.add(getattr(self.loop, TURN), None, is_the_programs=False)
+        self._open(gates)
 
     def _open(self, gates: list[Parked]) -> None:
         for parked in gates:

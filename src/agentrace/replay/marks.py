@@ -7,7 +7,6 @@ order has given the program the same interleaving.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -51,8 +50,10 @@ class Mark(Struct, frozen=True, gc=False):
     """Iterations of the loop since the mark before it in the same loop; -1 where that is not known."""
     gap_ns: int
     """Time since the mark before it."""
-    at_ns: int
+    at_ns: int = 0
     """Time since its step was dispatched."""
+    others: int = 0
+    """Of a timer: how many that belong to calls were called before it in this iteration."""
 
     @property
     def is_timer(self) -> bool:
@@ -65,7 +66,7 @@ class Mark(Struct, frozen=True, gc=False):
         if self.is_timer:
             return "a timer"
         what = "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
-        return f"{what} of step {self.step}" if self.step > 0 else f"what event {-self.step} tells"
+        return f"{what} of step {self.step}" if self.step > 0 else f"event {-self.step}"
 
 
 class Order(Struct, frozen=True):
@@ -81,10 +82,9 @@ class Order(Struct, frozen=True):
 def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
     """The marks of a run's events, which are in the order of seq."""
     told = list(recorded)
-    reader = _Reader(trace, told)
+    reader = _Reader(trace)
     for item in _as_it_happened(trace, told):
         reader.read(item)
-    reader.finish()
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
     over = frozenset(event.loop for event in told if isinstance(event, events.TimersFired) and event.over)
     return Order(reader.marks, places, over)
@@ -97,11 +97,13 @@ class _Happened(Struct, frozen=True, gc=False):
     """Wall clock."""
     event: Any
     step: StepState | None
-    """``None`` for a value that the program asked for."""
+    """``None`` for a value that the program asked for, and for a timer."""
     number: int = 0
     """Of a chunk."""
     at_ns: int = 0
     """Since its step was dispatched."""
+    loop: int = 0
+    """Of a timer."""
 
 
 def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> list[_Happened]:
@@ -115,6 +117,9 @@ def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.Un
         if isinstance(event, events.ValueRecorded):
             now = max(now, event.ts)
             items.append(_Happened(now, event, None))
+            continue
+        if isinstance(event, events.TimersFired):
+            items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.timers]
             continue
         step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
         if step is None:
@@ -143,13 +148,8 @@ def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.Un
 class _Reader:
     """Turns what happened into marks, one after the other."""
 
-    def __init__(self, trace: Trace, told: Iterable[events.AnyEvent | events.UnknownEvent]) -> None:
+    def __init__(self, trace: Trace) -> None:
         self.marks: list[Mark] = []
-        self._timers: dict[int, deque[int]] = defaultdict(deque)
-        """By loop, the iterations in which it called timers, as far as their marks are still to be made."""
-        for event in told:
-            if isinstance(event, events.TimersFired):
-                self._timers[event.loop].extend(event.ticks)
         self._answered = {step.id for step in boundaries(trace.steps)}
         self._inside: set[int] = set()
         self._last_ns = 0
@@ -165,7 +165,7 @@ class _Reader:
     def read(self, item: _Happened) -> None:
         """Add the mark of one item."""
         if item.step is None:
-            self._asked_for(item)
+            self._outside_of_steps(item)
             return
         parent = item.step.dispatched.parent
         if parent in self._inside or parent in self._answered:
@@ -181,14 +181,18 @@ class _Reader:
         """A step was dispatched."""
         self._add(item, 0, BEGIN, tick=item.event.tick)
 
-    def _asked_for(self, item: _Happened) -> None:
-        """The program asked for a value."""
+    def _outside_of_steps(self, item: _Happened) -> None:
+        """The program asked for a value, or an event loop called a timer."""
         event = item.event
-        if event.parent not in self._inside and event.parent not in self._answered:
-            turns, gap = self._passed(item, event.loop, event.tick)
+        if isinstance(event, events.Timer):
+            turns, gap = self._passed(item, item.loop, event.tick)
             self.marks.append(
-                Mark(-event.seq, 0, BEGIN, False, True, event.loop, 0, event.tick, False, turns, gap, item.at_ns)
+                Mark(0, 0, TIMER, False, True, item.loop, 0, event.tick, False, turns, gap, others=event.before)
             )
+        elif event.parent not in self._inside and event.parent not in self._answered:
+            turns, gap = self._passed(item, event.loop, event.tick)
+            gate = not event.loop  # a loop is not held up
+            self.marks.append(Mark(-event.seq, 0, BEGIN, gate, True, event.loop, 0, event.tick, False, turns, gap))
 
     def chunk(self, item: _Happened) -> None:
         """A piece of a stream came."""
@@ -236,7 +240,20 @@ class _Reader:
         else:
             waited = item.at_ns - last.at_ns > ADJACENT_NS
         turns, gap = self._passed(item, loop, tick)
-        mark = Mark(step.id, exchange, part, gate, needed, loop, step.dispatched.task, tick, waited and gate, turns, gap, item.at_ns)
+        mark = Mark(
+            step.id,
+            exchange,
+            part,
+            gate,
+            needed,
+            loop,
+            step.dispatched.task,
+            tick,
+            waited and gate,
+            turns,
+            gap,
+            item.at_ns,
+        )
         if mark.suspended:
             self._waited[step.id] = len(self.marks)
         if exchange:
@@ -244,22 +261,8 @@ class _Reader:
         self._last[step.id] = mark
         self.marks.append(mark)
 
-    def finish(self) -> None:
-        """The timers that were called after a loop's last mark."""
-        for loop, timers in self._timers.items():
-            while timers:
-                self._timer(loop)
-
-    def _timer(self, loop: int) -> None:
-        """The next timer of a loop was called."""
-        tick, before = self._timers[loop].popleft(), self._ticks.get(loop, 0)
-        self._ticks[loop] = tick
-        self.marks.append(Mark(0, 0, TIMER, False, True, loop, 0, tick, False, tick - before if before else -1, 0, 0))
-
     def _passed(self, item: _Happened, loop: int, tick: int) -> tuple[int, int]:
-        """Iterations of the loop and nanoseconds since the latest mark; timers called since get marks of their own."""
-        while self._timers[loop] and self._timers[loop][0] < tick:
-            self._timer(loop)
+        """Iterations of the loop and nanoseconds since the latest mark."""
         before = self._ticks.get(loop, 0)
         self._ticks[loop] = tick
         gap = max(0, item.ns - self._last_ns) if self._last_ns else 0

@@ -69,13 +69,20 @@ class Turnstile:
     # -- what the program does -----------------------------------------------------------------------------------
 
     def began(self, step: int) -> None:
-        """A step was dispatched, or (minus the seq of its event) a value asked for."""
+        """A step was dispatched."""
         index = self._places.get((step, 0, BEGIN))
         with self.lock:
             self._arrived()
             if index is not None:
                 self._pass(index)
                 self._advance()
+
+    def asked_for(self, value: int) -> None:
+        """A value is asked for, told as minus the seq of its event. Returns when it is its turn, if that can wait."""
+        if waiting.running_loop() is None:
+            self.wait(value, 0, BEGIN)
+        else:
+            self.began(value)
 
     def ended(self, step: int) -> None:
         """A step ended, however: nothing of it comes any more."""

@@ -157,7 +157,7 @@ class ExactTape:
                 values.pop()
         if expected is not None and found:
             if self._turnstile is not None:
-                self._turnstile.began(expected.mark)
+                self._turnstile.asked_for(expected.mark)
             return expected.value
         asked = f"{source}({label})"
         if expected is None and not self._whole:

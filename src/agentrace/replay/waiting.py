@@ -7,31 +7,61 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Final
 
-_BLOCKED_IN: Final = frozenset(
-    {
-        ("threading.py", "wait"),
-        ("threading.py", "_wait_for_tstate_lock"),
-        ("threading.py", "join"),
-        ("threading.py", "_join_os_thread"),
-        ("selectors.py", "select"),
-        ("queue.py", "get"),
-        ("thread.py", "_worker"),
-        ("subprocess.py", "_try_wait"),
-        ("popen_fork.py", "poll"),
-        ("background.py", "_run"),
-        ("behind.py", "_work"),
-    }
-)
-"""File and function of the top Python frame of a thread that is blocked, or has nothing to do."""
+
+def _never(frame: FrameType) -> bool:
+    return False
+
+
+def _notified(frame: FrameType) -> bool:
+    """``Condition.wait``: it is not among those that wait any more. It may have its lock, and wait for the GIL."""
+    waiter, waiters = frame.f_locals.get("waiter"), getattr(frame.f_locals.get("self"), "_waiters", ())
+    return waiter is not None and not any(other is waiter for other in waiters)
+
+
+def _other_ended(frame: FrameType) -> bool:
+    """``Thread.join``: the thread that is waited for has ended."""
+    other = frame.f_locals.get("self")
+    return isinstance(other, threading.Thread) and other.ident not in threading._active  # type: ignore[attr-defined]
+
+
+def _called(frame: FrameType) -> bool:
+    """``select`` of an event loop: something has been put into the loop."""
+    outer = frame.f_back
+    return outer is not None and bool(ready(outer.f_locals.get("self")))
+
+
+def _has_work(frame: FrameType) -> bool:
+    """A worker of a pool: it has been given something."""
+    work = frame.f_locals.get("work_queue")
+    return work is not None and not work.empty()
+
+
+_BLOCKED_IN: Final[dict[tuple[str, str], Callable[[FrameType], bool]]] = {
+    ("threading.py", "wait"): _notified,
+    ("threading.py", "_wait_for_tstate_lock"): _other_ended,
+    ("threading.py", "join"): _other_ended,
+    ("threading.py", "_join_os_thread"): _other_ended,
+    ("selectors.py", "select"): _called,
+    ("queue.py", "get"): _never,
+    ("thread.py", "_worker"): _has_work,
+    ("subprocess.py", "_try_wait"): _never,
+    ("popen_fork.py", "poll"): _never,
+    ("background.py", "_run"): _never,
+    ("behind.py", "_work"): _never,
+}
+"""File and function of the top Python frame of a thread that is blocked, or has nothing to do; and how one sees that
+what it waits for has come about, so that it is about to go on."""
 
 
 _WAITING_HERE: Final = frozenset({("order.py", "_sleep"), ("turns.py", "never")})
 """The same for threads that wait for their turn; one that just got it is there as well."""
-_known: dict[CodeType, int] = {}
-"""Of code that was seen: 0 at work, 1 waiting for its turn, 2 blocked."""
+_TURNS: Final = frozenset(name for _, name in _WAITING_HERE)
+_known: dict[CodeType, Callable[[FrameType], bool] | None] = {}
+"""Of code that was seen: for threads that wait, whether they are about to go on; ``None`` for those at work."""
 
 
 def _frames() -> dict[int, FrameType]:
@@ -55,19 +85,18 @@ _COLLECTS_AT_ONCE: Final = sys.version_info < (3, 12)
 def blocked(ident: int) -> bool:
     """Whether a thread waits in one of the places of the standard library that threads wait in, or is gone."""
     frame = _frames().get(ident)
-    return frame is None or _state(frame.f_code) == 2
+    return frame is None or (_waits(frame) and frame.f_code.co_name not in _TURNS)
 
 
 def others_blocked(*, patient: bool = False) -> bool:
-    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while.
-    """
+    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while."""
     frames = _frames()
     if len(frames) == 1:
         return True
     mine = threading.get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
-        if ident != mine and not (_state(frame.f_code) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)):
+        if ident != mine and not (_waits(frame) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)):
             found = False
     return found
 
@@ -102,12 +131,15 @@ _seen: dict[int, tuple[tuple[int, int], int]] = {}
 _STILL_NS: Final = 3_000_000
 
 
-def _state(code: CodeType) -> int:
-    found = _known.get(code)
-    if found is None:
+def _waits(frame: FrameType) -> bool:
+    """Whether a thread waits, for its turn or for something that has not come about."""
+    code = frame.f_code
+    try:
+        about_to_go_on = _known[code]
+    except KeyError:
         place = os.path.basename(code.co_filename), code.co_name
-        found = _known[code] = 2 if place in _BLOCKED_IN else int(place in _WAITING_HERE)
-    return found
+        about_to_go_on = _known[code] = _never if place in _WAITING_HERE else _BLOCKED_IN.get(place)
+    return about_to_go_on is not None and not about_to_go_on(frame)
 
 
 def running_loop() -> Any:
