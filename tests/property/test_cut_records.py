@@ -48,11 +48,13 @@ class Agent:
         self.url = url
         self.seen: dict[str, list[Any]] = {"main": [], "0": [], "1": []}
         """What each flow saw, in its order."""
+        self.drawn: list[float] = []
 
     def __call__(self) -> None:
         with suppress(ReplayDivergence):  # it is latched in the tape
             main = self.seen["main"]
             main.append(ask("first"))
+            self.drawn.append(agentrace.random())
             main.append(list(words(4)))
             main.append(self._model())
             threads = [threading.Thread(target=self._work, args=(str(number),)) for number in range(2)]
@@ -109,8 +111,10 @@ def check_cut(home: Path, copy: Path, recorded: Agent, at: int) -> int:
 
     for flow, seen in agent.seen.items():
         assert seen == recorded.seen[flow][: len(seen)], (at, "never a wrong value")
+    assert agent.drawn == recorded.drawn[: len(agent.drawn)], at
     if found.divergence is None:
-        complete = record.trace.run.ended is not None  # what is cut off is what the journal writes after a run
+        # Nothing of a run is lost by a cut right behind its end, before what else the journal writes.
+        complete = record.trace.run.ended is not None and not record.damage
         assert (agent.seen, found.verdict) == (recorded.seen, "exact" if complete else "exact_with_caveats"), at
     else:
         assert found.code == "RECORD_INCOMPLETE", (at, found.report)

@@ -35,8 +35,8 @@ async def awaited(given: Any) -> int:
     return next(_answers)
 
 
-SYNC = {name: agentrace.tool(answer, name=name) for name in ("ask", "tell", "seek", "unheard_of")}
-ASYNC = {name: agentrace.tool(awaited, name=name) for name in SYNC}
+SYNC = {name: agentrace.tool(name=name)(answer) for name in ("ask", "tell", "seek", "unheard_of")}
+ASYNC = {name: agentrace.tool(name=name)(awaited) for name in SYNC}
 NAMES = ("ask", "tell", "seek")
 
 
