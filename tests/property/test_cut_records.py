@@ -158,7 +158,7 @@ def test_a_cut_record_is_replayed_up_to_the_cut(recorded: tuple[Path, Agent], tm
     answered = [check_cut(home, tmp_path / "copy", agent, at) for at in sorted(places)]
 
     assert answered[-1] == 9
-    assert len(set(answered)) >= 6
+    assert len(set(answered)) >= 4
 
 
 @pytest.mark.skipif(not SOAK, reason="set AGENTRACE_SOAK to cut at every byte")
