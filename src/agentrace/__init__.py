@@ -2,6 +2,8 @@
 
 ``agentrace.init()`` records every model, tool and retriever call of this process; ``agentrace run python agent.py``
 does it without a change to the program. Names are loaded when first used.
+
+PYTEST_DONT_REWRITE: where a program is recorded from its first line, this is imported before pytest is.
 """
 
 from __future__ import annotations

@@ -592,16 +592,19 @@ async def _limit(node: Node, flow: Flow) -> None:
 
 
 async def _to_thread(node: Node, flow: Flow) -> None:
-    inside = Flow(flow.name, [], flow.noise)
-    await asyncio.to_thread(_outside_the_loop, Node("each", node.parts), inside)
-    flow.seen.append(inside.seen)
+    """Threads whose results are taken in a loop as they complete."""
+    together: list[Any] = []
+    children = flow.children(node, together)
 
+    async def body(part: Node, one: Flow) -> tuple[str, bool]:
+        return one.name, await asyncio.to_thread(_in_thread, part, one)
 
-def _outside_the_loop(node: Node, flow: Flow) -> None:
-    try:
-        run(node, flow)
-    except Failed as error:
-        flow.see(seen_of(error))
+    for ended in asyncio.as_completed([body(*given) for given in zip(node.parts, children, strict=True)]):
+        name, holds = await ended
+        together.append(name)
+        if holds:
+            world().noted()
+    flow.see((together, [one.seen for one in children]))
 
 
 def _tasks(node: Node, children: list[Flow]) -> list[Any]:
@@ -662,17 +665,18 @@ class Maker:
         parts = [self.part(is_async=False, depth=0) for _ in range(self._chance.randint(2, 4))]
         return Node("each", [*parts, Node("asyncio", [self.part(is_async=True, depth=0)])])
 
-    def part(self, *, is_async: bool, depth: int, cancellable: bool = False) -> Node:
-        """Something that a program does."""
+    def part(self, *, is_async: bool, depth: int, beside: bool = False) -> Node:
+        """Something that a program does; ``beside`` others in the same loop."""
         chance = self._chance
         if depth > 3 or self._left <= 0 or chance.random() < 0.3:
             return self._leaf(is_async)
         kinds = _MAY_ASYNC if is_async else _MAY
-        do = chance.choice([kind for kind in kinds if not (cancellable and kind == "to_thread")])
+        # When the result of a thread comes into a loop is not recorded: only that of the call that the thread made.
+        do = chance.choice([kind for kind in kinds if not (beside and kind == "to_thread")])
         inside_async = (is_async and do != "to_thread") or do == "asyncio"
-        stops = cancellable or do in ("first", "timeout", "group")
+        is_beside = inside_async and (beside or do == "timeout" or do not in _ONE_FLOW)
         count = chance.randint(1, 2) if do in _ONE_FLOW else chance.randint(2, 4)
-        parts = [self.part(is_async=inside_async, depth=depth + 1, cancellable=stops) for _ in range(count)]
+        parts = [self.part(is_async=inside_async, depth=depth + 1, beside=is_beside) for _ in range(count)]
         if do in ("group", "try", "rounds") and chance.random() < 0.4:
             at = chance.randrange(len(parts))
             parts[at] = Node("each", [parts[at], Node("raise", number=at)])
@@ -689,7 +693,7 @@ class Maker:
         return Node(do, name=chance.choice(names), given=0 if do == "retry" else given, number=chance.randint(1, 4))
 
 
-_ONE_FLOW = frozenset({"agent", "asyncio", "branch", "each", "loop", "timeout", "to_thread", "try"})
+_ONE_FLOW = frozenset({"agent", "asyncio", "branch", "each", "loop", "timeout", "try"})
 _MAY = ["agent", "asyncio", "branch", "each", "loop", "pool", "threads", "try"]
 _MAY_ASYNC = [
     *("agent", "branch", "each", "loop", "to_thread", "try"),

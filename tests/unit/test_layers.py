@@ -16,6 +16,7 @@ SOURCE = ROOT / "src" / PACKAGE
 LOADED_BY_NAME = {
     f"{PACKAGE}.cli": "a command's module is loaded when that command runs",
     f"{PACKAGE}.integrations": "an integration is found by its file's name",
+    f"{PACKAGE}.pytest_plugin": "a test run that uses no trace pays for the hooks only",
 }
 """Packages that may load modules of their own by name when they run, with the reason."""
 

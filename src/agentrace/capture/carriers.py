@@ -161,12 +161,16 @@ def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
     return _run_once
 
 
+_RUNNERS: Final = frozenset({"TestRunner._call_in_runner_task", "TestRunner._run_tests_and_fixtures"})
+"""Tasks in which anyio runs tests: what a test does is in the flow in which it is with any other runner."""
+
+
 def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
     def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
         # A context given by the caller is the caller's: nothing is put into it. Generators that were left open are
         # closed by tasks of the loop's own, at times that depend on the garbage collector: they are no branches.
-        closing = type(coro).__name__ == "async_generator_athrow"
-        flow = _branch("task") if kwargs.get("context") is None and not closing else None
+        apart = type(coro).__name__ == "async_generator_athrow" or getattr(coro, "__qualname__", "") in _RUNNERS
+        flow = _branch("task") if kwargs.get("context") is None and not apart else None
         if flow is None:
             return original(self, coro, **kwargs)
         outside = FLOW.get()

@@ -30,6 +30,8 @@ class Recording:
         self.parent = Parent()
         """The place in another process from which this one was started."""
         self.name = ""
+        self.is_one_run = False
+        """Whether blocks that would be runs of their own belong to the run of the process, as in a test."""
         self.main_may_be_ready: Callable[[], bool] | None = None
         """Asked before calls and new tasks until it says that there is nothing to wait for."""
 

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "replay": "Run a recorded program again, answered from its record.",
     "ls": "List the recorded runs.",
     "show": "Show a run as a tree, or one of its steps.",
+    "to-test": "Write a run as a test and its trace file.",
     "export": "Write runs into one file.",
     "import": "Take the runs of a file into the store.",
     "verify": "Check that records are whole and unchanged.",
@@ -30,8 +31,8 @@ COMMANDS: Final = {
     "path": "Print the store directory.",
 }
 """Every command with what it does, in the order of the help. Its module has its name and defines ``command``."""
-_MODULES: Final = {"import": "import_"}
-"""Modules whose command's name is a word of Python."""
+_MODULES: Final = {"import": "import_", "to-test": "to_test"}
+"""Modules whose command's name is none that a module may have."""
 
 INTERRUPTED: Final = 130
 

@@ -90,7 +90,7 @@ def command(
     settings = config.load({} if home is None else {"home": home}, environ=os.environ, cwd=Path.cwd())
     runs, run_id, _ = named(run, settings.home)
     source = runs.record(run_id)
-    _refuse_unrecorded(source, allow_unrecorded_tools)
+    refuse_unrecorded(source, allow_unrecorded_tools)
     started = source.trace.run.started
     argv = command_line(command or ([] if started is None else started.argv))
     why = not_recorded_because(argv)
@@ -116,7 +116,8 @@ def command(
     sys.exit(code)
 
 
-def _refuse_unrecorded(source: RunRecord, allowed: bool) -> None:
+def refuse_unrecorded(source: RunRecord, allowed: bool) -> None:
+    """Raise ``ReplayError`` if the run called tools that it did not record."""
     tools = sorted({call.name for call in inferred(source) if call.answered})
     if tools and not allowed:
         raise ReplayError(

@@ -10,6 +10,7 @@ handed over when the loop has gone round often enough for everything else that w
 from __future__ import annotations
 
 import heapq
+import time
 from typing import Any, Final, Protocol
 
 from agentrace.capture.carriers import is_the_programs
@@ -136,17 +137,22 @@ class InLoop:
     def _before_iteration(self) -> None:
         done = False
         try:
-            with self._pointer.lock:
-                if not self._pointer.free:
-                    self._look()
-                    if self.counted and not self._pointer.free:
-                        self._look_at_timers()
+            while self._waits_for_threads():
+                time.sleep(_POLL)
             done = True
         except Exception as error:
             fault(error)
         finally:
             if not done:
                 self._pointer.open_all()  # a fault of ours must not leave the program waiting
+
+    def _waits_for_threads(self) -> bool:
+        """Do what has to be done before an iteration; whether it is too early, since other threads come first."""
+        with self._pointer.lock:
+            early = not self._pointer.free and self._look()
+            if self.counted and not early and not self._pointer.free:
+                self._look_at_timers()
+            return early
 
     def _after_iteration(self) -> None:
         for timer in self.held:
@@ -170,33 +176,33 @@ class InLoop:
     def _nothing(self) -> None:
         """An iteration begins after this one, without waiting for anything."""
 
-    def _again(self, seconds: float = 0.0) -> None:
-        """Look again, at the latest when ``seconds`` have passed."""
-        if seconds:
-            self.loop.call_later(seconds, self._nothing if self.counted else self._hop)
-        elif self.counted:
+    def _again(self) -> None:
+        """Look again in the next iteration, which waits for nothing."""
+        if self.counted:
             self.loop.call_soon(self._nothing)
         else:
             self._hop()
 
     # -- answers -------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Let the gates go whose iteration this is."""
+    def _look(self) -> bool:
+        """Let the gates go whose iteration this is; whether other threads come first."""
         together = self._together() if self.parked else []
         if not together:
-            return
+            return False
         first = together[0]
         first.came_ns = first.came_ns or waiting.now_ns()
         first.hops += 1
-        if not self._pointer.settled(first.gate, first.came_ns):
-            self._again(_POLL)
-        elif not self._is_due(first):
+        if not self._is_due(first):
             self._again()
-        else:
-            for parked in together:
-                del self.parked[parked.gate]
-            self._open(together)
+            return False
+        inside = first.gate > 0 and self._marks[first.gate - 1].loop == self._marks[first.gate].loop
+        if not inside and not self._pointer.settled(first.gate, first.came_ns):
+            return True
+        for parked in together:
+            del self.parked[parked.gate]
+        self._open(together)
+        return False
 
     def _together(self) -> list[Parked]:
         """The gates that come in one iteration, if all that came before it has come."""

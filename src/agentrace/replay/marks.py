@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from agentrace import events
 from agentrace.capture.answers import END, HEAD
-from agentrace.fold import StepState, Trace, boundaries
+from agentrace.fold import Trace, boundaries
 
 BEGIN: Final = -3
 """The ``part`` of a mark for the beginning of a step."""
@@ -96,8 +96,8 @@ class _Happened(Struct, frozen=True, gc=False):
     ns: int
     """Wall clock."""
     event: Any
-    step: StepState | None
-    """``None`` for a value that the program asked for, and for a timer."""
+    step: Any
+    """A ``StepState``; ``None`` for a value that the program asked for, and for a timer."""
     number: int = 0
     """Of a chunk."""
     at_ns: int = 0
@@ -223,7 +223,7 @@ class _Reader:
         gate = step.id in self._answered and not by_exchange and not closed and event.outcome != "cancelled"
         needed = not closed and getattr(event, "source", "") != "generator"
         waited = self._waited.get(step.id)
-        if by_exchange and waited is not None:
+        if by_exchange and waited is not None and not self.marks[waited].tick:
             self.marks[waited] = replace(self.marks[waited], tick=event.tick)
         self._add(item, 0, END, gate=gate, needed=needed, tick=event.tick)
 
@@ -240,20 +240,8 @@ class _Reader:
         else:
             waited = item.at_ns - last.at_ns > ADJACENT_NS
         turns, gap = self._passed(item, loop, tick)
-        mark = Mark(
-            step.id,
-            exchange,
-            part,
-            gate,
-            needed,
-            loop,
-            step.dispatched.task,
-            tick,
-            waited and gate,
-            turns,
-            gap,
-            item.at_ns,
-        )
+        where = loop, step.dispatched.task, tick
+        mark = Mark(step.id, exchange, part, gate, needed, *where, waited and gate, turns, gap, item.at_ns)
         if mark.suspended:
             self._waited[step.id] = len(self.marks)
         if exchange:

@@ -182,7 +182,7 @@ class Turnstile:
         that it was resumed before, or it may have had something to do.
         """
         gate = self._places.get((step, 0, END))
-        if gate is None or not here.counted or self.free:
+        if gate is None or not here.counted:
             return
         mark = self._marks[gate]
         parked = Parked(gate, here.loop)

@@ -10,15 +10,21 @@ _SETTLE_NS: Final = 50_000_000
 """How long a thread that got its answer may go on before another gets its own."""
 _AT_ONCE_NS: Final = 30_000
 """What came sooner than this after the mark before it left other threads no time for anything."""
-_ALLOWANCE_NS: Final = 5_000_000
+_ALLOWANCE_NS: Final = 30_000_000
+"""How much longer than in the recorded run threads may take until an answer does not wait for them."""
+_SHORT_ALLOWANCE_NS: Final = 1_000_000
+_MOST_WAITED_NS: Final = 5_000_000_000
+"""From then on it is the short one: there is a thread that is always at work."""
 
 
 class Settling:
     """The threads of a process; used under the turnstile's lock."""
 
-    __slots__ = ("_running",)
+    __slots__ = ("_running", "_waited_ns")
 
     def __init__(self) -> None:
+        self._waited_ns = 0
+        """How long answers have waited in vain for threads that were at work."""
         self._running: tuple[int, int] | None = None
         """The thread that was answered last, and when; until it has come to its next mark."""
 
@@ -45,4 +51,9 @@ class Settling:
             self._running = None
         if gap_ns < _AT_ONCE_NS or waiting.others_blocked():
             return True
-        return bool(came_ns) and waiting.now_ns() - came_ns > min(2 * gap_ns + _ALLOWANCE_NS, _SETTLE_NS)
+        waited = waiting.now_ns() - came_ns if came_ns else 0
+        allowance = _ALLOWANCE_NS if self._waited_ns < _MOST_WAITED_NS else _SHORT_ALLOWANCE_NS
+        if waited <= min(2 * gap_ns + allowance, _SETTLE_NS):
+            return False
+        self._waited_ns += waited
+        return True

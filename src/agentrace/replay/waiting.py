@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import sys
 import threading
@@ -12,14 +13,26 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 
-def _never(frame: FrameType) -> bool:
+def _never(_: FrameType) -> bool:
     return False
 
 
 def _notified(frame: FrameType) -> bool:
     """``Condition.wait``: it is not among those that wait any more. It may have its lock, and wait for the GIL."""
     waiter, waiters = frame.f_locals.get("waiter"), getattr(frame.f_locals.get("self"), "_waiters", ())
-    return waiter is not None and not any(other is waiter for other in waiters)
+    if waiter is None:
+        return False
+    return not any(other is waiter for other in list(waiters)) or _starts_a_thread(frame)
+
+
+def _starts_a_thread(frame: FrameType) -> bool:
+    """``Thread.start``, which waits in an ``Event`` until the thread, which nobody can see so far, has begun."""
+    event = frame.f_back
+    caller = None if event is None else event.f_back
+    return caller is not None and caller.f_code is _START
+
+
+_START: Final = inspect.unwrap(threading.Thread.start).__code__
 
 
 def _other_ended(frame: FrameType) -> bool:
@@ -85,19 +98,22 @@ _COLLECTS_AT_ONCE: Final = sys.version_info < (3, 12)
 def blocked(ident: int) -> bool:
     """Whether a thread waits in one of the places of the standard library that threads wait in, or is gone."""
     frame = _frames().get(ident)
-    return frame is None or (_waits(frame) and frame.f_code.co_name not in _TURNS)
+    return frame is None or bool(_waits(frame) and frame.f_code.co_name not in _TURNS)
 
 
 def others_blocked(*, patient: bool = False) -> bool:
-    """Whether no other thread of the program is at work: each waits, or, unless ``patient``, has not moved for a while."""
+    """Whether no other thread of the program is at work: each waits, or (if not ``patient``) has not moved for long."""
     frames = _frames()
     if len(frames) == 1:
         return True
     mine = threading.get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
-        if ident != mine and not (_waits(frame) or _is_ours(frame) or (_stands_still(ident, frame) and not patient)):
-            found = False
+        if ident != mine:
+            waits = _waits(frame)
+            if waits is None:
+                waits = _is_ours(frame) or (_stands_still(ident, frame) and not patient)
+            found = found and waits
     return found
 
 
@@ -128,18 +144,18 @@ def _stands_still(ident: int, frame: FrameType) -> bool:
 
 _seen: dict[int, tuple[tuple[int, int], int]] = {}
 """By thread, where it was seen, and since when."""
-_STILL_NS: Final = 3_000_000
+_STILL_NS: Final = 15_000_000
 
 
-def _waits(frame: FrameType) -> bool:
-    """Whether a thread waits, for its turn or for something that has not come about."""
+def _waits(frame: FrameType) -> bool | None:
+    """Whether a thread waits, for its turn or for something that has not come about; ``None`` if it does not tell."""
     code = frame.f_code
     try:
         about_to_go_on = _known[code]
     except KeyError:
         place = os.path.basename(code.co_filename), code.co_name
         about_to_go_on = _known[code] = _never if place in _WAITING_HERE else _BLOCKED_IN.get(place)
-    return about_to_go_on is not None and not about_to_go_on(frame)
+    return None if about_to_go_on is None else not about_to_go_on(frame)
 
 
 def running_loop() -> Any:

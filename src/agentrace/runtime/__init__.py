@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -83,6 +84,24 @@ def shutdown() -> None:
             runtime.close()
 
 
+def pause() -> Callable[[], None]:
+    """End the recording of this process, if there is one; returns what begins it again, with the same settings.
+
+    Raises ``AgentraceError`` where the process is not recorded but replayed.
+    """
+    before = _runtime
+    if before is None:
+        return _nothing
+    if before.tape is not None:
+        raise AgentraceError("this process is being replayed already", do="replay one thing at a time")
+    shutdown()
+    return lambda: start(Runtime(before.settings))
+
+
+def _nothing() -> None:
+    """There was no recording."""
+
+
 def status() -> Status:
     """What recording looks like now."""
     runtime, recording = _runtime, process.current
@@ -98,12 +117,14 @@ def status() -> Status:
 class run:
     """A block as a run of its own: ``with agentrace.run("checkout"): ...``; also ``async with``.
 
-    Steps inside it belong to this run. Without :func:`init` it does nothing.
+    Steps inside it belong to this run. Without :func:`init` it does nothing; in a test that has a trace, its steps
+    belong to the run of the test.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._run: RunRecording | None = None
+        self._is_joined = False
         self._outside: Flow | None = None
 
     @property
@@ -115,7 +136,8 @@ class run:
         recording = process.current
         if recording is not None:
             try:
-                self._run = recording.open_run(self._name)
+                self._is_joined = recording.is_one_run
+                self._run = recording.implicit() if self._is_joined else recording.open_run(self._name)
                 self._run.open()
                 self._outside = FLOW.get()
                 FLOW.set(self._run.root)
@@ -127,7 +149,7 @@ class run:
         current, runtime = self._run, _runtime
         if current is not None:
             FLOW.set(self._outside)
-            if runtime is not None:
+            if runtime is not None and not self._is_joined:
                 runtime.end_run(current, error)
 
     async def __aenter__(self) -> run:

@@ -58,6 +58,12 @@ class Runtime:
         )
         self.behind = Behind() if open_recorder is None else None
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
+        self.describes = True
+        """Whether runs tell at their end what they ran on, for which the program's source is read."""
+        self.boot = ""
+        """Directory from which child processes begin, though this one was not started by the command."""
+        self.child_variables: Mapping[str, str] = {}
+        """What else they are told."""
         self.ending = Ending(self._child_raised)
         self.signals = Signals(self._terminated)
         self._given_recorder = open_recorder
@@ -168,7 +174,8 @@ class Runtime:
     @guarded
     def _describe(self, run: RunRecording) -> None:
         run.end_unfinished()
-        run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
+        if self.describes:
+            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
 
     def end_run(self, run: RunRecording, error: BaseException | None) -> None:
         """End one run of several, with the exception that left its block."""
@@ -307,7 +314,10 @@ class Runtime:
     # -- other processes -----------------------------------------------------------------------------------------
 
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        return children.environment(self.recording, str(self.settings.home), given)
+        return {
+            **children.environment(self.recording, str(self.settings.home), given, self.boot),
+            **self.child_variables,
+        }
 
     @guarded
     def _before_fork(self) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from agentrace import archive, config, runtime
+from agentrace import archive, config
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
 from agentrace.replay.tape import Manner
@@ -63,7 +63,7 @@ class replay:
         source = runs.record(run_id)
         started = source.trace.run.started
         settings = replace(settings, patch=() if started is None else tuple(started.patched))
-        self._replaying = Replaying(runs, source, settings, self._manner)
+        self._replaying = Replaying(runs, source, settings, self._manner, "block")
         self._replaying.begin_block()
         return self
 
@@ -72,7 +72,6 @@ class replay:
         assert replaying is not None
         if error is None:
             replaying.tape.finish()
-        runtime.shutdown()
         replaying.end_block()
         self.verdict, self.caveats = replaying.tape.verdict()
         latched = replaying.tape.latched

@@ -16,6 +16,7 @@ HOME: Final = "AGENTRACE_HOME"
 """The store directory."""
 BOOT: Final = "AGENTRACE_BOOT"
 """Directory with the ``sitecustomize`` of ``agentrace run``; set while a process tree is recorded by that command."""
+BOOT_DIRECTORY: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "boot")
 
 
 def parent_of(environ: Mapping[str, str]) -> Parent:
@@ -37,15 +38,18 @@ def branch_process(recording: Recording) -> Parent:
     return Parent(flow.run.id, flow.parent, place)
 
 
-def environment(recording: Recording, home: str, given: Mapping[str, str]) -> dict[str, str]:
-    """What to add to ``given``, the environment that the program has chosen for a child."""
+def environment(recording: Recording, home: str, given: Mapping[str, str], boot: str = "") -> dict[str, str]:
+    """What to add to ``given``, the environment that the program has chosen for a child.
+
+    With a ``boot`` directory, or in a tree that has one, a child begins with what is there.
+    """
     if not recording.parent.run_id:
         recording.flow().run.open()  # a child may only name a run that exists
     parent = branch_process(recording)
     added = {PARENT: f"{format_run_id(parent.run_id)}:{parent.step_id}:{parent.flow}"}
     if given.get(HOME) == os.environ.get(HOME):  # a program may give its child a store of its own
         added[HOME] = home
-    boot = os.environ.get(BOOT)
+    boot = os.environ.get(BOOT, boot)
     if boot:
         paths = given.get("PYTHONPATH")
         added["PYTHONPATH"] = f"{boot}{os.pathsep}{paths}" if paths else boot

@@ -6,16 +6,18 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from agentrace import config, events, runtime
 from agentrace.archive import runs_at
 from agentrace.canonical import Reader
 from agentrace.capture import process
+from agentrace.capture.call import call_site
 from agentrace.capture.guard import fault, say
 from agentrace.capture.recording import Recorder
 from agentrace.capture.step import Step
@@ -23,6 +25,7 @@ from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.ids import format_run_id, parse_run_id
 from agentrace.query import RunRecord, Runs, inferred, replayable
 from agentrace.replay.calls import taped
+from agentrace.replay.causes import Circumstances
 from agentrace.replay.offline import refuse_network
 from agentrace.replay.report import UNKNOWN, coded
 from agentrace.replay.tape import Divergence, ExactTape, Manner
@@ -55,8 +58,28 @@ class _Remembering:
         self._keep(digest, data)
 
 
+class _Unkept:
+    """The writer of a replay of which nothing is kept."""
+
+    @staticmethod
+    def event(_: bytes, /) -> None:
+        """Drop an event."""
+
+    @staticmethod
+    def payload(_: bytes, __: bytes, /) -> None:
+        """Drop a payload."""
+
+    @staticmethod
+    def finished() -> None:
+        """Nothing is there to be finished."""
+
+
+Extent = Literal["process", "block", "unkept block"]
+"""What is replayed: a whole program, or a part of one that goes on afterwards, of which a record is kept or is not."""
+
+
 class Replaying:
-    """The replay of one process."""
+    """The replay of one process, or of a block in one."""
 
     def __init__(
         self,
@@ -64,16 +87,22 @@ class Replaying:
         source: RunRecord,
         settings: config.Settings,
         manner: Manner = Manner(),  # noqa: B008  (frozen)
+        extent: Extent = "process",
     ) -> None:
         self._runs = runs
         self._source = source
         self._manner = manner
         self._payloads: dict[bytes, bytes] = {}
         self._allow_network: Callable[[], None] = lambda: None
-        self._is_block = False
+        self._is_block = extent != "process"
+        self._is_kept = extent != "unkept block"
+        self._credentials: Mapping[str, str] = {}
+        self.diverged_at = ""
+        """``file:line function`` of the program where a block first diverged; empty if that is not known."""
         self.runtime = Runtime(settings, open_recorder=self._recorder, origin=_origin(source), answering=True)
         self.tape = self.runtime.tape = self._tape(source)
         self.runtime.forked = self._forked
+        self.runtime.describes = self._is_kept
 
     def _tape(self, source: RunRecord | None) -> ExactTape:
         found = None if source is None else replayable(source, inferred(source))
@@ -82,11 +111,16 @@ class Replaying:
             Reader(self._payload),
             caveats=[] if found is None else coded([*found.because, *found.caveats]),
             manner=self._manner,
-            circumstances=UNKNOWN if source is None else circumstances(source, self.runtime.redactor),
+            circumstances=UNKNOWN if source is None else self._circumstances(source),
             on_divergence=self._diverged,
             give_up=self._leave,
             whole=not self._runs.store.notices,
         )
+
+    def _circumstances(self, source: RunRecord) -> Circumstances:
+        found = circumstances(source, self.runtime.redactor)
+        # A block may be run by any program, with whatever command line that has.
+        return replace(found, entry=()) if self._is_block else found
 
     def _forked(self, place: events.Parent) -> None:
         """This is a forked child: it is answered from the run that the recorded child wrote, if it wrote one."""
@@ -100,8 +134,7 @@ class Replaying:
 
     def begin(self) -> None:
         """Answer from now on; nothing goes out any more."""
-        for name, value in self.runtime.instrumentation.credentials().items():
-            os.environ.setdefault(name, value)
+        self._sign_in()
         runtime.start(self.runtime)
         self._allow_network = refuse_network(self._refused)
         recording = process.current
@@ -112,15 +145,31 @@ class Replaying:
         self.runtime.before_close = self._finished
         self.runtime.after_close = self._exit_code
 
+    def _sign_in(self) -> Mapping[str, str]:
+        """Set what clients insist on and the environment lacks; returns what was set."""
+        needed = self.runtime.instrumentation.credentials()
+        missing = {name: value for name, value in needed.items() if name not in os.environ}
+        os.environ.update(missing)
+        return missing
+
     def begin_block(self) -> None:
         """The same for a part of a program, which goes on when it is over."""
-        self._is_block = True
+        # A child process is answered as well, and does not go out.
+        self.runtime.boot = children.BOOT_DIRECTORY
+        self.runtime.child_variables = told_children(self._runs, self._source, self.runtime.settings, self._manner)
         runtime.start(self.runtime)
+        self._credentials = self._sign_in()
         self._allow_network = refuse_network(self._refused)
 
     def end_block(self) -> None:
-        """The block is over."""
-        self._allow_network()
+        """The block is over: the program is as it was before."""
+        try:
+            runtime.shutdown()
+        finally:
+            self._allow_network()
+            for name, value in self._credentials.items():
+                if os.environ.get(name) == value:
+                    del os.environ[name]
 
     def _payload(self, digest: bytes) -> bytes:
         try:
@@ -129,6 +178,8 @@ class Replaying:
             raise CorruptRecord("a payload of the replay itself is missing", do="report this") from None
 
     def _recorder(self, run_id: bytes) -> Recorder:
+        if not self._is_kept:
+            return _Remembering(_Unkept, self._payloads)
         writer = cast("Recorder", self.runtime.journal().writer(run_id))  # its methods are attributes
         return _Remembering(writer, self._payloads)
 
@@ -140,6 +191,9 @@ class Replaying:
 
     def _diverged(self, found: Divergence, step: Step | None) -> None:
         """Written before it is raised: a program may swallow what is raised."""
+        at_the_end = step is None and found.code == "CALL_MISSING"
+        if self._is_block and not at_the_end and not self.diverged_at:
+            self.diverged_at = call_site(sys._getframe(1))
         recording = process.current
         if recording is None:
             return
@@ -193,6 +247,16 @@ class Replaying:
 
 def _origin(source: RunRecord | None) -> events.Origin:
     return events.Origin("replay") if source is None else events.Origin("replay", source.run_id, source.chain)
+
+
+def told_children(runs: Runs, source: RunRecord, settings: config.Settings, how: Manner) -> dict[str, str]:
+    """The variables with which a child process is answered from what the children of ``source`` recorded."""
+    variables = {
+        SOURCE: f"{format_run_id(source.run_id)}@{runs.store.root.absolute()}",
+        MANNER: f"{how.order},{how.speed},{'observe' if how.observe else ''}",
+        "AGENTRACE_PATCH": ",".join(settings.patch),
+    }
+    return {name: value for name, value in variables.items() if value}
 
 
 def manner(text: str) -> Manner:

@@ -134,7 +134,8 @@ def own_modules(modules: Iterable[ModuleType]) -> dict[str, str]:
         source = getattr(module, "__file__", None)
         name = getattr(module, "__name__", "")
         if source is None and name == "__main__" and sys.argv:
-            source = os.path.abspath(sys.argv[0])  # the interpreter takes a script's away when it has run
+            # The interpreter takes a script's away when it has run.
+            source = os.path.join(working_directory(), sys.argv[0])
         if not source or not source.endswith(".py") or name.partition(".")[0] == "agentrace":
             continue
         if source.startswith((*libraries, OWN)) or f"{os.sep}site-packages{os.sep}" in source:
