@@ -16,7 +16,19 @@ from types import MappingProxyType
 
 import msgspec
 
-from benchmarks import burst, command, history, kill, leaving, model_call, opening, replay, starting, traced_call
+from benchmarks import (
+    answering,
+    burst,
+    command,
+    history,
+    kill,
+    leaving,
+    model_call,
+    opening,
+    replay,
+    starting,
+    traced_call,
+)
 from benchmarks.children import ROOT
 from benchmarks.figures import FULL, QUICK, Benchmark, Effort, NotPossible, Unsound
 from benchmarks.machine import pace, source, this_machine
@@ -37,6 +49,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "leaving": leaving.measure,
         "command": command.measure,
         "replay": replay.measure,
+        "answering": answering.measure,
         "opening": opening.measure,
     }
 )

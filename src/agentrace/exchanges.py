@@ -6,8 +6,10 @@ off while a body comes in, and put on again so that each recorded chunk can be r
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -22,6 +24,9 @@ class Recorded(Struct, frozen=True):
     """One exchange of a record."""
 
     number: int
+    method: str = ""
+    url: str = ""
+    """What was asked for, redacted."""
     status: int = 0
     headers: Sequence[tuple[str, str]] = ()
     http_version: str = ""
@@ -34,6 +39,8 @@ class Recorded(Struct, frozen=True):
     """How the body broke off."""
     closed: bool = False
     """The consumer closed the body early: what would follow is not in the record."""
+    before: Sequence[Recorded] = ()
+    """What came before it in its step, of requests that are not made on this replay."""
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers as a transport gives them."""
@@ -43,13 +50,28 @@ class Recorded(Struct, frozen=True):
         """The body as it came over the wire: coded again if it was."""
         make = _CODERS.get(self.encoding)
         if make is None or not self.body:
-            yield from self.body
+            yield from map(spelled_in_ascii, self.body)
             return
         coder = make()
         for chunk in self.body:
-            yield coder.chunk(chunk)
+            yield coder.chunk(spelled_in_ascii(chunk))
         if self.broken is None and not self.closed:
             yield coder.end()
+
+
+def spelled_in_ascii(body: bytes) -> bytes:
+    """A body in which marks of redaction that stand for a whole value (``"⟨redacted:jwt⟩"``) are ``"redacted-jwt"``.
+
+    Clients put tokens that they were handed into headers, which take nothing but ASCII. Marks within a text stay.
+    """
+    return _whole_marks().sub(rb"\1redacted-\2\3", body) if b"redacted:" in body else body
+
+
+@cache
+def _whole_marks() -> re.Pattern[bytes]:
+    return re.compile(
+        rb'((?<!\\)"|\A\s*)(?:\xe2\x9f\xa8|\\u27[eE]8)redacted:([a-z0-9-]{1,48})(?:\xe2\x9f\xa9|\\u27[eE]9)("|\s*\Z)'
+    )
 
 
 def _header(name: str, value: str) -> bytes:

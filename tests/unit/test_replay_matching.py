@@ -9,14 +9,22 @@ import enum
 import itertools
 import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 import agentrace
-from agentrace.replay.tape import Divergence
+from agentrace.canonical import Reader
+from agentrace.errors import ReplayDivergence
+from agentrace.replay.calls import taped
+from agentrace.replay.causes import Circumstances
+from agentrace.replay.differences import differences
+from agentrace.replay.tape import Divergence, ExactTape
+from tests.contract.recording import Memory, Recording
 from tests.unit.replays import Replayed, exact, record_of, replayed
 
 _counter = itertools.count()
@@ -68,11 +76,12 @@ CHANGES: dict[str, tuple[Callable[[], Any], str, int, int]] = {
     "a word": (lambda: [ask("one too three"), ask("b")], "CALL_CHANGED", 1, 1),
     "a later word": (lambda: [ask("one two three"), ask("B")], "CALL_CHANGED", 2, 2),
     "added at the front": (lambda: [ask("new"), *recorded_calls()], "CALL_CHANGED", 1, 1),
-    "added at the end": (lambda: [*recorded_calls(), ask("c")], "CALL_EXTRA", 5, 0),
+    "added at the end": (lambda: [*recorded_calls(), ask("d")], "CALL_EXTRA", 5, 0),
     "dropped in the middle": (lambda: [ask("one two three"), tell("b"), ask("c")], "CALL_OUT_OF_ORDER", 2, 2),
     "dropped at the end": (lambda: [ask("one two three"), ask("b"), tell("b")], "CALL_MISSING", 0, 4),
     "swapped": (lambda: [ask("b"), ask("one two three"), tell("b"), ask("c")], "CALL_OUT_OF_ORDER", 1, 1),
-    "duplicated": (lambda: [ask("one two three"), ask("one two three"), ask("b")], "CALL_CHANGED", 2, 2),
+    "duplicated": (lambda: [ask("one two three"), ask("one two three"), ask("b")], "CALL_EXTRA", 2, 2),
+    "duplicated at the end": (lambda: [*recorded_calls(), ask("c"), ask("c")], "CALL_EXTRA", 5, 0),
     "another tool": (lambda: [ask("one two three"), tell("z")], "CALL_MISSING", 2, 2),
     "another kind": (lambda: [search("one two three")], "CALL_EXTRA", 1, 1),
     "moved into a step": (lambda: think(ask, "one two three"), "CALL_MOVED", 2, 1),
@@ -109,6 +118,70 @@ def test_a_report_says_what_where_and_how() -> None:
     assert f"{__file__}:" in report
     assert "observed: tool ask (step 1) in /ask#0" in report
     assert "$.given: 'one [-two-][+too+] three'" in report
+
+
+def test_a_call_that_is_made_twice_is_told_so() -> None:
+    _, record = record_of(recorded_calls)
+
+    report = replayed(record, CHANGES["duplicated"][0]).report
+
+    assert report.splitlines()[0] == "the program makes a call of ask again that the recorded run does not repeat here"
+
+
+@pytest.mark.parametrize("program", [lambda: ask("other"), list], ids=["changed", "missing"])
+def test_a_divergence_stands_even_if_it_cannot_be_told(
+    program: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, record = record_of(recorded_calls)
+    monkeypatch.delenv("AGENTRACE_DEBUG")
+
+    def cannot_be_told() -> Sequence[str]:
+        raise OSError("the disk is gone")
+
+    memory = Memory()
+    tape = ExactTape(
+        taped(record),
+        Reader(memory.payloads.__getitem__),
+        circumstances=Circumstances(changed_modules=cannot_be_told),
+        on_divergence=lambda *_: None,
+        give_up=lambda: None,
+    )
+    made = Recording(tape, memory)
+    made.start()
+    try:
+        with suppress(ReplayDivergence):
+            program()
+        found = tape.finish()
+    finally:
+        made.end()
+
+    assert found is not None
+    assert (tape.verdict()[0], found.expected_step) == ("diverged", 1)
+    assert found.report.startswith("the program ")
+
+
+@pytest.mark.parametrize("word", ["x", "x ", "one two three "])
+def test_a_text_that_repeats_itself_is_told_in_no_time(word: str) -> None:
+    text = word * (19_000 // len(word))
+    _, record = record_of(lambda: [ask(f"{number} {text}") for number in range(20)])
+
+    began = time.perf_counter()
+    report = replayed(record, lambda: ask(f"other {text}changed {text}"[:19_900])).report
+
+    assert "nearest recorded calls:" in report
+    assert time.perf_counter() - began < 2
+
+
+def test_a_changed_word_is_told_with_what_is_around_it() -> None:
+    def told(one: str, other: str) -> str:
+        return differences(one, other)[0].removeprefix("$: ")
+
+    assert told("a b c", "a x c") == "'a [-b-][+x+] c'"
+    assert told("a b", "a b c") == "'a b [+c+]'"
+    assert told("a a b", "a b") == "'a [-a-] b'"
+    assert told("a", "b") == "'[-a-][+b+]'"
+    assert told("a b c d", "x b y d") == "'[-a-][+x+] b [-c-][+y+] d'"
+    assert told("a " * 2000 + "b", "c " + "a " * 2000) == repr(f"[-{'a ' * 2000}b-][+c {'a ' * 2000}+]")
 
 
 def test_a_missing_call_is_named() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from typing import Any, Final, NoReturn, Protocol
 
 from msgspec import Raw, Struct
 
 from agentrace.capture.call import chunk, complete, fail
+from agentrace.capture.requests import Asked
 from agentrace.capture.step import Step
 from agentrace.events import Failure
+from agentrace.exchanges import Recorded
 
 HEAD: Final = -2
 """The part of an exchange that is the head of its response, or the error instead of one."""
@@ -40,6 +42,23 @@ class Turns(Protocol):
         ...
 
 
+class Elsewhere(Protocol):
+    """What the record of the whole run holds of its wires."""
+
+    @property
+    def hosts(self) -> Collection[str]:
+        """Who was asked for anything."""
+        ...
+
+    def is_sign_in(self, request: Asked, operation: str, /) -> bool:
+        """Whether a recorded request of a call is one by which its client signs in, of its own accord."""
+        ...
+
+    def sign_in(self, request: Asked, operation: str, step: int, /) -> Recorded | None:
+        """What a client was handed that signed in like this elsewhere in the run."""
+        ...
+
+
 def _unknown(failure: Failure) -> BaseException:
     return RuntimeError(f"{failure.type}: {failure.message}")
 
@@ -64,8 +83,10 @@ class Answer(Struct, frozen=True):
     """For a stream: the error was raised while its consumer closed it."""
     never: bool = False
     """The call was cancelled before it ended, so it does not end again until it is."""
-    exchanges: list[Any] = []
-    """Recorded exchanges, for a call whose library makes its output from them."""
+    exchanges: list[Recorded] = []
+    """Recorded exchanges that are still to be served, for a call whose library makes its output from them."""
+    elsewhere: Elsewhere | None = None
+    """What other calls were served."""
     rebuild: Callable[[Failure], BaseException] = _unknown
     """Makes an exception of how an exchange failed."""
     same: Callable[[int, Raw], str] = lambda position, value: ""

@@ -71,6 +71,10 @@ class Tape(Protocol):
         """Latch the replay as diverged and return what to raise."""
         ...
 
+    def caveat(self, text: str, /) -> None:
+        """Note what keeps the replay from being called exact."""
+        ...
+
     def verdict(self) -> tuple[str, list[str]]:
         """``exact``, ``exact_with_caveats`` or ``diverged``, and the caveats."""
         ...

@@ -146,7 +146,7 @@ def passing(made: Family, request: Any) -> Passing | None:
         return None
     if own:
         answering(step)
-    recorded = None if step.answer is None else served(step)
+    recorded = None if step.answer is None else served(step, request.method, url)
     exchange = send(step, made.wire, request.method, url, request.headers.raw, content)
     if own:
         FLOW.set(step)

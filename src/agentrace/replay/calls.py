@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from agentrace.query import RunRecord
 from agentrace.replay.marks import Order, recorded_order
 
 GENERATOR_EXIT: Final = "builtins:GeneratorExit"
+_MARK: Final = re.compile(r"⟨redacted:[a-z0-9-]{1,48}⟩|\bredacted-[a-z0-9-]{1,48}")
+"""What stands for a secret in a record, and what a replay serves in its place (see ``exchanges``)."""
 
 
 class Call(Struct, frozen=True):
@@ -130,4 +133,8 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
-    return (type(value).__name__, repr(value) if isinstance(value, float) else value)  # -0.0 is another number
+    if isinstance(value, float):
+        return "float", repr(value)  # -0.0 is another number
+    if isinstance(value, str) and "redacted" in value:
+        return "str", _MARK.sub("⟨redacted⟩", value)  # a secret is a secret, whatever it was taken for
+    return type(value).__name__, value

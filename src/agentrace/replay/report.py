@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import Any, Final
 
 from msgspec import Struct
@@ -23,6 +23,8 @@ _LOOKED_AT: Final = 300
 _ALIKE: Final = 0.6
 _COMPARED: Final = 2_000
 """Characters of the arguments that are compared."""
+_PIECE: Final = 3
+"""Characters of the pieces by which they are compared."""
 
 
 class Found(Struct, frozen=True):
@@ -33,6 +35,8 @@ class Found(Struct, frozen=True):
     """The recorded call that was next."""
     instead: Call | None = None
     """The recorded call that answers it where divergences are only observed."""
+    again: bool = False
+    """Whether it is the call that was answered last, made once more."""
 
     @property
     def expected_id(self) -> int:
@@ -44,7 +48,8 @@ class Found(Struct, frozen=True):
         """The divergence in a sentence."""
         expected = "" if self.expected is None else self.expected.asked[1]
         instead = 0 if self.instead is None else self.instead.id
-        return _HEADLINES[self.code].format(name=name, expected=expected, instead=instead)
+        headline = _AGAIN if self.again else _HEADLINES[self.code]
+        return headline.format(name=name, expected=expected, instead=instead)
 
 
 _HEADLINES: Final[Mapping[str, str]] = {
@@ -55,6 +60,8 @@ _HEADLINES: Final[Mapping[str, str]] = {
     "CALL_MOVED": "the program makes a call that the recorded run made elsewhere, as step {instead}",
     "RECORD_INCOMPLETE": "the record ends before this call",
 }
+
+_AGAIN: Final = "the program makes a call of {name} again that the recorded run does not repeat here"
 
 CODES: Final[Sequence[tuple[str, str]]] = (
     ("is only described, so it cannot be compared", "SIGNATURE_OPAQUE"),
@@ -75,14 +82,21 @@ def nearest(source: Taped, asked: tuple[str, str, str], live: Any, path: str) ->
     """The recorded calls that are most like a live one, with how alike they are (0 to 1)."""
     calls = [call for made in source.calls.values() for call in made if call.asked == asked]
     calls.sort(key=lambda call: (call.state.path != path, call.id))
-    told = repr(live)[:_COMPARED]
-    scored: list[tuple[float, Call]] = []
-    for call in calls[:_LOOKED_AT]:
-        matcher = SequenceMatcher(None, repr(input_of(source.record, call.state))[:_COMPARED], told, autojunk=False)
-        if matcher.quick_ratio() >= _ALIKE:
-            scored.append((matcher.ratio(), call))
+    told = _pieces(live)
+    scored = [(_likeness(told, _pieces(input_of(source.record, call.state))), call) for call in calls[:_LOOKED_AT]]
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     return [pair for pair in scored[:_NEAR] if pair[0] >= _ALIKE]
+
+
+def _pieces(value: Any) -> Counter[str]:
+    text = repr(value)[:_COMPARED]
+    return Counter(text[at : at + _PIECE] for at in range(max(1, len(text) - _PIECE + 1)))
+
+
+def _likeness(one: Counter[str], other: Counter[str]) -> float:
+    """The share of pieces that two texts have in common, 0 to 1. Its cost does not grow with what they repeat."""
+    common = sum(min(count, other[piece]) for piece, count in one.items() if piece in other)
+    return 2 * common / (one.total() + other.total())
 
 
 def told_divergence(

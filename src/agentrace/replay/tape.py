@@ -16,6 +16,8 @@ from msgspec import Raw, Struct
 
 from agentrace import events
 from agentrace.capture.answers import Answer
+from agentrace.capture.guard import guarded
+from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
@@ -26,6 +28,7 @@ from agentrace.replay.failures import rebuilt
 from agentrace.replay.order import Turnstile
 from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
 from agentrace.replay.turns import InTurn
+from agentrace.replay.wires import Wires
 
 MOST_RAISES: Final = 1000
 """Divergences raised before the process is ended, for programs that catch everything and go on."""
@@ -85,7 +88,10 @@ class ExactTape:
         self._values: dict[str, list[Value]] = (
             {} if source is None else {flow: list(reversed(read)) for flow, read in source.values.items()}
         )
+        self._wires = None if source is None else Wires(source.record)
         self._left = sum(map(len, self._cursors.values()))
+        self._answered: dict[str, Call] = {}
+        """By flow, the call that was answered last."""
         self._caveats = dict.fromkeys(caveats)
         self._on_divergence = on_divergence
         self._give_up = give_up
@@ -112,6 +118,11 @@ class ExactTape:
 
     def ended(self, step: Step) -> None:
         """A step ended."""
+        answer: Answer | None = step.answer
+        if answer is not None and answer.exchanges and not answer.never and self.latched is None:
+            what = requests_left(step)
+            if what:
+                self.diverged("CALL_CHANGED", what, step)  # raised at the next call: this one has its outcome
         if self._turnstile is not None and step.source:
             self._turnstile.ended(step.source)
 
@@ -124,7 +135,7 @@ class ExactTape:
             expected = cursor[-1] if cursor else None
             problem = None if expected is not None and self._is(expected, step) else self._mismatch(cursor, step)
             if problem is None:
-                cursor.pop()
+                self._answered[flow_key(step)] = cursor.pop()
                 self._left -= 1
         if problem is not None:
             expected = self._go_on_after(problem, step)
@@ -149,7 +160,9 @@ class ExactTape:
                 self._turnstile.asked_for(expected.mark)
             return expected.value
         asked = f"{source}({label})"
-        if expected is None:
+        if expected is None and not self._whole:
+            code, was = "RECORD_INCOMPLETE", "the record ends before that"
+        elif expected is None:
             code, was = "CALL_EXTRA", "the recorded run asked for none here"
         else:
             code, was = "CALL_CHANGED", f"the recorded run asked for {expected.source}({expected.label}) here"
@@ -176,15 +189,8 @@ class ExactTape:
         with self._lock:
             if self._left and (self.latched is None or self._manner.observe) and self._source is not None:
                 missing = min((c[-1] for c in self._cursors.values() if c), key=lambda call: call.id)
-                report = told_divergence(
-                    f"the program ended, but the recorded run went on with {self._left} more call(s)",
-                    Found("CALL_MISSING", missing),
-                    self._source,
-                    None,
-                    None,
-                    self._circumstances,
-                )
-                self._latch(Divergence("CALL_MISSING", report, 0, missing.id), None)
+                headline = f"the program ended, but the recorded run went on with {self._left} more call(s)"
+                self._tell(Found("CALL_MISSING", missing), headline, None)
                 self._left = 0
         return self.latched
 
@@ -249,12 +255,17 @@ class ExactTape:
         later = next((call for call in reversed(cursor[:-1]) if self._is_asked(call, step)), None)
         if later is not None:
             return Found("CALL_OUT_OF_ORDER", expected, later)
+        if expected is None and not self._whole:
+            return Found("RECORD_INCOMPLETE", None)
+        before = self._answered.get(flow_key(step))
+        if before is not None and self._is_asked(before, step):
+            return Found("CALL_EXTRA", expected, again=True)
         others = (call for other in self._cursors.values() if other is not cursor for call in reversed(other))
         moved = next((call for call in others if self._is_asked(call, step)), None)
         if moved is not None:
             return Found("CALL_MOVED", expected, moved)
         if expected is None:
-            return Found("CALL_EXTRA" if self._whole else "RECORD_INCOMPLETE", None)
+            return Found("CALL_EXTRA", None)
         if expected.asked[:2] == (spec.kind, spec.name):
             return Found("CALL_CHANGED", expected, expected)
         skipped = next((c for c in reversed(cursor[:-1]) if c.asked[:2] == (spec.kind, spec.name)), None)
@@ -269,17 +280,8 @@ class ExactTape:
 
     def _go_on_after(self, found: Found, step: Step) -> Call:
         """Tell a mismatch; return what answers all the same, or raise."""
-        live = self._live.json(step.input)
-        asked = (step.spec.kind, step.spec.name, step.spec.operation)
+        self._tell(found, found.headline(step.spec.name), step)
         with self._lock:
-            near = [] if self._source is None else nearest(self._source, asked, live, step.path)
-            report = told_divergence(
-                found.headline(asked[1]), found, self._source, step, live, self._circumstances, near=near
-            )
-            divergence = Divergence(found.code, report, step.id, found.expected_id)
-            if self.latched is not None and not self._manner.observe:
-                raise self._again()
-            self._latch(divergence, step)
             instead = found.instead
             if not self._manner.observe or instead is None or not instead.ended:
                 raise self._again()
@@ -294,6 +296,26 @@ class ExactTape:
                 cursor.pop()
                 self._left -= 1
             return instead
+
+    def _tell(self, found: Found, headline: str, step: Step | None) -> None:
+        """Latch a divergence with its report; without a step the program ended."""
+        report = headline
+        try:
+            report = guarded(self._told)(headline, found, step) or headline
+        finally:  # a fault in telling it, which is raised again under our own tests, leaves it latched
+            with self._lock:
+                if self.latched is not None and not self._manner.observe:
+                    raise self._again()
+                self._latch(Divergence(found.code, report, 0 if step is None else step.id, found.expected_id), step)
+
+    def _told(self, headline: str, found: Found, step: Step | None) -> str:
+        with self._lock:
+            live, near = None, []
+            if step is not None:
+                live = self._live.json(step.input)
+                asked = (step.spec.kind, step.spec.name, step.spec.operation)
+                near = [] if self._source is None else nearest(self._source, asked, live, step.path)
+            return told_divergence(headline, found, self._source, step, live, self._circumstances, near=near)
 
     def _order_relaxed(self, what: str) -> None:
         self._caveats.setdefault(f"ORDER_RELAXED: {what}")
@@ -321,7 +343,7 @@ class ExactTape:
             by_exchange = completed is not None and completed.fidelity == "exchange"
             if by_exchange or (exchanges and step.spec.integration):
                 # What the call returns or raises is made by its library, of what went over the wire.
-                return Answer(call.id, turns, exchanges=exchanges, rebuild=rebuild, never=never)
+                return Answer(call.id, turns, exchanges=exchanges, elsewhere=self._wires, rebuild=rebuild, never=never)
             try:
                 failed = state.failure is not None and not never
                 return Answer(
@@ -338,6 +360,7 @@ class ExactTape:
                     closing=closing_error(state),
                     never=never,
                     exchanges=exchanges if never else [],
+                    elsewhere=self._wires,
                     rebuild=rebuild,
                     same=lambda position, value: self._differs(call, position, value),
                 )

@@ -128,9 +128,9 @@ class Runtime:
             for run in self.recording.runs():
                 self._end(run, error if run.exit_code is None else None)
         finally:
-            self._leave()
             if self.behind is not None:
-                self.behind.close()
+                self.behind.close()  # first: its thread counts as one that writes
+            self._leave()
             if self._journal is not None:
                 self._journal.close(timeout=self.settings.exit_timeout)
         if self.after_close is not None:

@@ -192,6 +192,8 @@ class RunRecord:
         body = [self._bytes(chunk.data) for part in self._parts(state.step_id, state.number) for chunk in part.chunks]
         return Recorded(
             state.number,
+            method="" if state.started is None else state.started.method,
+            url="" if state.started is None else state.started.url,
             status=0 if answered is None else answered.status,
             headers=() if answered is None else answered.headers,
             http_version="" if answered is None else answered.http_version,
