@@ -42,11 +42,15 @@ class Clock:
         if index <= self._furthest:
             return
         self._furthest = index
-        now, recorded = self.time(), self._recorded[index]
-        if may_jump and now < self._start + recorded and self._start is not _UNSEEN:
-            self.jump(self._start + recorded)
+        now = self.time()
+        if may_jump and now < self.at(index) < _UNSEEN:
+            self.jump(self.at(index))
         else:
-            self._start = now - recorded
+            self._start = now - self._recorded[index]
+
+    def at(self, index: int) -> float:
+        """When a mark comes about, or came."""
+        return self._start + self._recorded[index]
 
     def jump(self, when: float) -> None:
         """It is ``when``, if that is later than now."""

@@ -24,6 +24,8 @@ from agentrace.replay.parked import Parked, call
 _POLL: Final = 0.0005
 _MOST_TURNS: Final = 100
 """Iterations that are counted; what took more came when the loop had nothing else to do."""
+_LATE: Final = 1.0
+"""Seconds after the call of a recorded timer at which one of this program is due that cannot be the same one."""
 _HOPS: Final = 12
 """Iterations for which a loop that does not tell what is ready counts as busy."""
 
@@ -255,14 +257,16 @@ class InLoop:
         if self.ordinal not in self._pointer.order.over and self._pointer.timer(self.ordinal) is None:
             return  # it is not known what comes
         timers, coming = self.timers(), self._coming_timers()
-        if idle and not timers and coming:
+        fits = bool(coming and timers) and timers[0].when() <= self._clock.at(coming[0]) + _LATE
+        if idle and coming and not fits:
             self._pointer.timer_came(self.ordinal)  # the program has made none: it does not do exactly what it did
             self._again()
-        elif coming and timers and self.left(self._marks[coming[0]]) <= 0:
+            self._hold(timers)
+        elif fits and self.left(self._marks[coming[0]]) <= 0:
             self._bring(timers[min(len(coming), len(timers)) - 1].when())
             self._hold(timers[len(coming) :])
             self._go_first(coming, timers[0].when())
-        elif coming and timers and self.left(self._marks[coming[0]]) <= _MOST_TURNS and self.alone():
+        elif fits and self.left(self._marks[coming[0]]) <= _MOST_TURNS and self.alone():
             self._hold(timers)
             self._again()
         elif timers and idle and self._is_waited_for():
