@@ -301,13 +301,13 @@ class InLoop:
                 continue
             if parked is not None and parked.cancelled:
                 parked = None
-            if mark.loop != self.ordinal or self.left(mark) != 1 or (not gates and parked is None):
+            if mark.loop != self.ordinal or self.left(mark) != 1:
                 gates = gates[:others]
                 break
             if parked is not None:
                 gates.append(parked)
                 tasks.add(mark.task)
-            elif mark.task not in tasks and mark.step > 0:
+            elif gates and mark.task not in tasks and mark.step > 0:
                 break
         else:
             gates = gates[:others]
