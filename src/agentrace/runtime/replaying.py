@@ -220,7 +220,8 @@ class Replaying:
         # A program that swallows the divergence and spins would never end.
         timer = threading.Timer(5.0, self._leave)
         timer.daemon = True
-        timer.start()
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending: so is the program
+            timer.start()
 
     def _leave(self) -> None:
         if self._is_block:
