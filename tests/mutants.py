@@ -274,9 +274,37 @@ MUTANTS = (
     Mutant(
         "connections leave a replay",
         "replay/offline.py",
-        "if event not in _WATCHED:",
-        "if True:",
+        "event not in _WATCHED",
+        "True",
         ("tests/e2e/test_offline.py::test_what_reaches_past_the_record_is_refused",),
+    ),
+    Mutant(
+        "an answer comes in whatever iteration of its loop",
+        "replay/loops.py",
+        "return left <= 0",
+        "return True",
+        ("tests/unit/test_replay_iterations.py",),
+    ),
+    Mutant(
+        "a replay calls timers when they are due",
+        "replay/loops.py",
+        "        if timers:\n            self.held = timers",
+        "        if False:\n            self.held = timers",
+        ("tests/unit/test_replay_iterations.py",),
+    ),
+    Mutant(
+        "a cancelled call ends at once on a replay",
+        "replay/order.py",
+        "while not self.free and 0 < here.left(mark) < _MOST_LEFT:",
+        "while False:",
+        ("tests/unit/test_replay_iterations.py",),
+    ),
+    Mutant(
+        "a thread that is about to go on counts as blocked",
+        "replay/waiting.py",
+        "return None if about_to_go_on is None else not about_to_go_on(frame)",
+        "return None if about_to_go_on is None else True",
+        ("tests/unit/test_replay_iterations.py",),
     ),
 )
 

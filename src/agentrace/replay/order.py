@@ -49,7 +49,13 @@ class Turnstile:
         self._of_step: dict[int, list[int]] = {}
         self._timers: dict[int, deque[int]] = {}
         """By recorded loop, the marks of its timers that have not been called."""
+        self._apart_ns: list[int] = []
+        """Of each mark, the time since the latest gate before it."""
+        apart = 0
         for index, mark in enumerate(order.marks):
+            apart += mark.gap_ns
+            self._apart_ns.append(apart)
+            apart = 0 if mark.gate else apart
             if mark.part == TIMER:
                 self._timers.setdefault(mark.loop, deque()).append(index)
             else:
@@ -237,7 +243,7 @@ class Turnstile:
 
     def settled(self, gate: int, came_ns: int) -> bool:
         """Whether the other threads have done what they did before a gate opened."""
-        return self._settling.settled(get_ident(), self._marks[gate].gap_ns, came_ns)
+        return self._settling.settled(get_ident(), self._apart_ns[gate], came_ns)
 
     def _parked(self) -> list[Parked]:
         return [*self._threads.values(), *(one for loop in self._loops.values() for one in loop.parked.values())]

@@ -9,7 +9,7 @@ from agentrace.replay import waiting
 _SETTLE_NS: Final = 50_000_000
 """How long a thread that got its answer may go on before another gets its own."""
 _AT_ONCE_NS: Final = 30_000
-"""What came sooner than this after the mark before it left other threads no time for anything."""
+"""What came sooner than this after the answer before it left other threads no time for anything."""
 _ALLOWANCE_NS: Final = 30_000_000
 """How much longer than in the recorded run threads may take until an answer does not wait for them."""
 _SHORT_ALLOWANCE_NS: Final = 1_000_000
@@ -40,7 +40,7 @@ class Settling:
         return True
 
     def settled(self, me: int, gap_ns: int, came_ns: int) -> bool:
-        """Whether every thread but ``me`` has had the time that it had: ``gap_ns`` in the recorded run.
+        """Whether every thread but ``me`` has had the time that it had since the answer before: ``gap_ns``.
 
         ``came_ns`` is when the turn of ``me`` came; 0 if it is only just here.
         """

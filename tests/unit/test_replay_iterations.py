@@ -1,0 +1,187 @@
+"""Answers and timers come in the iteration of their loop in which they came, whatever the pace of the replay."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import agentrace
+from agentrace import events
+from tests.unit.replays import exact, record_of, replayed
+
+_counter = itertools.count()
+_chance = random.Random(20)
+
+
+@agentrace.tool
+async def look(seconds: float) -> int:
+    if seconds:
+        await asyncio.sleep(seconds)
+    return next(_counter)
+
+
+@agentrace.tool
+async def slow_to_stop(turns: int) -> int:
+    """Takes some iterations to end when it is cancelled."""
+    try:
+        await asyncio.sleep(5)
+    except asyncio.CancelledError:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise
+    return 0
+
+
+@agentrace.tool
+def ask(number: int) -> int:
+    """Answers the second one when the result of the first has been taken."""
+    if number:
+        _taken.wait(10)
+    return number
+
+
+_taken = threading.Event()
+
+
+async def counting(log: list[Any], turns: int) -> None:
+    """Always has something to do."""
+    for turn in range(turns):
+        log.append(turn)
+        await asyncio.sleep(0)
+
+
+def test_an_answer_comes_between_the_same_turns_of_a_busy_task() -> None:
+    async def program() -> Any:
+        log: list[Any] = []
+        busy = asyncio.create_task(counting(log, 200))
+        for seconds in (0, 0.001, 0, 0.002):
+            log.append(("answer", await look(seconds)))
+        await busy
+        return log
+
+    for _ in range(3):
+        exact(program)
+
+
+def test_a_call_that_takes_its_time_to_be_cancelled_takes_it_again() -> None:
+    async def program() -> Any:
+        log: list[Any] = []
+        stopping = asyncio.create_task(slow_to_stop(7))
+        await look(0)
+        await asyncio.sleep(0)
+        busy = asyncio.create_task(counting(log, 20))
+        stopping.cancel()
+        try:
+            await stopping
+        except asyncio.CancelledError:
+            log.append("stopped")
+        await busy
+        return log
+
+    exact(program)
+
+
+def test_a_timeout_that_lost_loses_however_slow_the_program_is_now() -> None:
+    """As with a breakpoint."""
+    pause = 0.0
+
+    async def program() -> Any:
+        await look(0)
+        try:
+            async with asyncio.timeout(0.05):
+                await look(0.001)
+                time.sleep(pause)  # noqa: ASYNC251 - the loop is held up
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                return await look(0.001)
+        except TimeoutError:
+            return "too late"
+
+    seen, record = record_of(program)
+    assert seen != "too late"
+    pause = 0.2
+    again = replayed(record, program)
+    assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_nobody_waits_for_a_sleep_again() -> None:
+    async def program() -> Any:
+        log: list[Any] = []
+
+        async def heart() -> None:
+            while True:
+                await asyncio.sleep(0.1)
+                log.append("beat")
+
+        beating = asyncio.create_task(heart())
+        for _ in range(3):
+            log.append(await look(0.25))
+        await asyncio.sleep(0.5)
+        beating.cancel()
+        return log
+
+    seen, record = record_of(program)
+    began = time.perf_counter()
+    again = replayed(record, program)
+    assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+    assert time.perf_counter() - began < 0.6  # recorded, it takes 1.25 s
+
+
+def test_timers_inside_a_call_are_not_the_programs() -> None:
+    async def program() -> None:
+        await look(0.001)
+        await asyncio.sleep(0.001)
+        await look(0.001)
+
+    _, record = record_of(program)
+    told = [event for event in record.events if isinstance(event, events.TimersFired)]
+    assert [len(event.timers) for event in told] == [1, 0]
+    assert told[-1].over
+
+
+def test_a_program_that_sleeps_otherwise_is_not_held_up() -> None:
+    async def program() -> Any:
+        for _ in range(3):
+            for _ in range(_chance.randrange(4)):
+                await asyncio.sleep(0.001)
+            await look(0.001)
+        return "done"
+
+    for _ in range(5):
+        seen, record = record_of(program)
+        began = time.perf_counter()
+        again = replayed(record, program)
+        assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+        assert time.perf_counter() - began < 1
+
+
+def test_a_result_that_is_taken_before_the_next_answer_is_taken_before_it_again() -> None:
+    """Though the thread that takes it has only been told, when the next answer could be handed over."""
+
+    def program() -> Any:
+        log: list[Any] = []
+
+        def job(number: int) -> int:
+            found = ask(number)
+            log.append(("answered", found))
+            return found
+
+        with ThreadPoolExecutor(2) as pool:
+            futures = [pool.submit(job, number) for number in range(2)]
+            for future in as_completed(futures):
+                log.append(("taken", future.result()))
+                _taken.set()
+        return log
+
+    for _ in range(10):
+        _taken.clear()
+        seen, record = record_of(program)
+        assert seen == [("answered", 0), ("taken", 0), ("answered", 1), ("taken", 1)]
+        for _ in range(3):
+            again = replayed(record, program)
+            assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
