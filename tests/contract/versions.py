@@ -23,7 +23,7 @@ SETS: dict[str, tuple[str, ...]] = {
 }
 """What is installed together. openai 1.40 needs an httpx that still takes ``proxies``."""
 
-BESIDE = ("httpx>=0.27", "httpx2>=2", "opentelemetry-sdk>=1.27", "pytest>=8.3")
+BESIDE = ("httpx>=0.27", "httpx2>=2", "opentelemetry-sdk>=1.27", "pytest>=8.3", "pytest-asyncio")
 """What the contract's own files need."""
 
 SECONDS = 600
