@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from agentrace.query import RunRecord
-from tests.property.random_agents import Flow, Maker, Node, World, reaching, run
+from tests.property.random_agents import Flow, Node, run
+from tests.property.random_maker import Maker
+from tests.property.random_world import World, reaching
 from tests.unit.replays import Replayed, record_of, replayed
 
 PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "500"))
