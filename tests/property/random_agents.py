@@ -7,7 +7,6 @@ which it sees it: each flow keeps its own, and what shares a loop or a pool keep
 from __future__ import annotations
 
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -175,10 +174,6 @@ def _value(node: Node, flow: Flow) -> None:
     flow.see(values[node.number % 3]())
 
 
-def _dice(node: Node, flow: Flow) -> None:
-    flow.see(random.random())
-
-
 def _pool(node: Node, flow: Flow) -> None:
     """Threads of a pool, whose results are taken as they complete."""
     noted()
@@ -245,7 +240,6 @@ DOES: dict[str, Callable[[Node, Flow], None]] = {
     "agent": _agent,
     "branch": _branch,
     "call": call,
-    "dice": _dice,
     "each": _each,
     "loop": _loop,
     "pool": _pool,

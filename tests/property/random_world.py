@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import agentrace
 
@@ -24,6 +24,28 @@ class Failed(Exception):
     """What the program itself raises."""
 
 
+class Asked(NamedTuple):
+    """What the world was asked."""
+
+    name: str
+    given: Any
+    since: float
+    """When, in seconds of the monotonic clock."""
+    until: float
+    """When it was answered."""
+    answer: Any
+    """A ``Refused`` if it did not."""
+
+    @property
+    def signature(self) -> str:
+        """What a recorder knows of the call before it is answered."""
+        return repr((self.name, self.given))
+
+    def beside(self, other: Asked) -> bool:
+        """Whether both were being asked at the same time."""
+        return self.since < other.until and other.since < self.until
+
+
 class World:
     """What the tools reach. Of a replay there is none."""
 
@@ -32,8 +54,7 @@ class World:
         self._slowest = slowest
         self._lock = threading.Lock()
         self._turn = threading.Semaphore()
-        self.asked: list[tuple[str, Any, float, float]] = []
-        """What was asked, when, and when it was answered."""
+        self.asked: list[Asked] = []
 
     def delay(self) -> float:
         """Seconds until an answer comes, often none."""
@@ -44,10 +65,12 @@ class World:
         """The next answer, whatever is asked."""
         with self._lock:
             number = len(self.asked)
-            self.asked.append((name, given, since, time.monotonic()))
-            if self._chance.random() < 0.12:
-                raise Refused(name, number)
-            return _SHAPES[number % len(_SHAPES)](number)
+            refused = self._chance.random() < 0.12
+            found = Refused(name, number) if refused else _SHAPES[number % len(_SHAPES)](number)
+            self.asked.append(Asked(name, given, since, time.monotonic(), found))
+        if isinstance(found, Refused):
+            raise found
+        return found
 
     def elements(self) -> int:
         """How many elements a stream has."""
