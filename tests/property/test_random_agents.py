@@ -6,8 +6,7 @@ import os
 import random
 import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 from agentrace.query import RunRecord
 from agentrace.replay.offline import refuse_network
 from tests.contract.recording import Recording, recording
-from tests.property.random_agents import DOES, DOES_ASYNC, Flow, Node, run
+from tests.property.random_agents import DOES, DOES_ASYNC, Node, seen
 from tests.property.random_maker import Maker
 from tests.property.random_world import World, reaching
 from tests.unit.replays import KNOWN, Replayed, replayed
@@ -29,25 +28,6 @@ pytestmark = pytest.mark.usefixtures("never_hangs")
 
 class WentOut(BaseException):
     """A replay reached for the network."""
-
-
-def noise(seed: int) -> Callable[[], None]:
-    """Holds whoever calls it up now and then, so that another schedule comes about."""
-    chance = random.Random(seed)
-
-    def held_up() -> None:
-        if chance.random() < 0.3:
-            time.sleep(chance.uniform(0, 0.001))
-
-    return held_up
-
-
-def seen(program: Node, schedule: int) -> Any:
-    """What a program sees."""
-    random.seed(20)
-    flow = Flow(noise=noise(schedule))
-    run(program, flow)
-    return flow.seen
 
 
 def recorded(seed: int) -> tuple[Any, Recording]:
