@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.property.random_agents import Node, seen
+from tests.property.random_agents import Node
+from tests.property.random_loops import seen
 from tests.property.random_maker import Maker
 from tests.property.random_world import World, reaching
 

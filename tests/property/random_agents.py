@@ -7,7 +7,6 @@ which it sees it: each flow keeps its own, and what shares a loop or a pool keep
 from __future__ import annotations
 
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -82,25 +81,6 @@ async def run_async(node: Node, flow: Flow) -> None:
         await doing(node, flow)
     else:
         DOES[node.do](node, flow)
-
-
-def noise(seed: int) -> Callable[[], None]:
-    """Holds whoever calls it up now and then, so that another schedule comes about."""
-    chance = random.Random(seed)
-
-    def held_up() -> None:
-        if chance.random() < 0.3:
-            time.sleep(chance.uniform(0, 0.001))
-
-    return held_up
-
-
-def seen(program: Node, schedule: int) -> Any:
-    """What a program sees, under a schedule that may be another one each time."""
-    random.seed(20)
-    flow = Flow(noise=noise(schedule))
-    run(program, flow)
-    return flow.seen
 
 
 def _each(node: Node, flow: Flow) -> None:

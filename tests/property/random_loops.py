@@ -1,8 +1,11 @@
-"""What random agents do in an event loop."""
+"""What random agents do in an event loop, and how a whole program is run."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import time
+from collections.abc import Callable
 from typing import Any
 
 import agentrace
@@ -14,6 +17,7 @@ from tests.property.random_agents import (
     call,
     in_thread,
     noted,
+    run,
     run_async,
     seen_of,
 )
@@ -246,3 +250,22 @@ DOES_ASYNC.update(
         "try": _try_async,
     }
 )
+
+
+def noise(seed: int) -> Callable[[], None]:
+    """Holds whoever calls it up now and then, so that another schedule comes about."""
+    chance = random.Random(seed)
+
+    def held_up() -> None:
+        if chance.random() < 0.3:
+            time.sleep(chance.uniform(0, 0.001))
+
+    return held_up
+
+
+def seen(program: Node, schedule: int) -> Any:
+    """What a program sees, under a schedule that may be another one each time."""
+    random.seed(20)
+    flow = Flow(noise=noise(schedule))
+    run(program, flow)
+    return flow.seen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import tests.property.random_loops  # noqa: F401  (what programs do there)
 from tests.property.random_agents import SEEN, Node
 from tests.property.random_world import ASYNC, SYNC
 

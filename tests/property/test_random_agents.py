@@ -16,7 +16,8 @@ import pytest
 from agentrace.query import RunRecord
 from agentrace.replay.offline import refuse_network
 from tests.contract.recording import Recording, recording
-from tests.property.random_agents import DOES, DOES_ASYNC, Node, seen
+from tests.property.random_agents import DOES, DOES_ASYNC, Node
+from tests.property.random_loops import seen
 from tests.property.random_maker import Maker
 from tests.property.random_world import World, reaching
 from tests.unit.replays import KNOWN, Replayed, replayed

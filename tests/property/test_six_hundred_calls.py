@@ -1,0 +1,49 @@
+"""Six hundred calls of a busy agent, recorded once, come out the same in every replay."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+
+from agentrace.fold import boundaries
+from tests.property.random_agents import SEEN, Node
+from tests.property.random_loops import seen
+from tests.property.random_world import World, reaching
+from tests.unit.replays import record_of, replayed
+
+REPLAYS = 60 if os.environ.get("AGENTRACE_SOAK") else 20
+WORKERS = 8
+
+pytestmark = pytest.mark.usefixtures("never_hangs")
+
+
+def program() -> Node:
+    """A loop that takes thirty calls as they complete, again and again, while eight threads work."""
+    alike, other = Node("call", name="think", given=0), Node("call", name="look", given=SEEN)
+    rounds = Node("loop", [Node("rounds", [alike, other, alike] * 10)], number=10)
+    last = Node("gather", [other, other])
+    work = Node("loop", [Node("call", name="ask", given=SEEN), Node("call", name="fetch", given=0)], number=18)
+    return Node("threads", [Node("asyncio", [rounds, last]), *[work] * WORKERS])
+
+
+def digest(saw: Any) -> str:
+    """Of all that the program saw."""
+    return hashlib.sha256(repr(saw).encode()).hexdigest()
+
+
+def test_every_replay_is_the_same() -> None:
+    with reaching(World(600)) as world:
+        saw, record = record_of(lambda: seen(program(), 0))
+    assert world is not None
+    asked = Counter(one.signature for one in world.asked)
+    with reaching(None):
+        replays = [replayed(record, partial(seen, program(), schedule)) for schedule in range(1, 1 + REPLAYS)]
+
+    assert len(boundaries(record.trace.steps)) == sum(asked.values()) == 600
+    assert asked[repr(("think", 0))] == 200
+    assert [(one.verdict, one.caveats, digest(one.seen)) for one in replays] == [("exact", [], digest(saw))] * REPLAYS
