@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agentrace.fold import boundaries
+from agentrace.query import RunRecord
 from tests.property.random_agents import SEEN, Node
 from tests.property.random_loops import seen
 from tests.property.random_world import World, reaching
@@ -36,14 +37,31 @@ def digest(saw: Any) -> str:
     return hashlib.sha256(repr(saw).encode()).hexdigest()
 
 
-def test_every_replay_is_the_same() -> None:
-    with reaching(World(600)) as world:
-        saw, record = record_of(lambda: seen(program(), 0))
+def recorded(seed: int) -> tuple[Any, RunRecord, Counter[str]]:
+    """What the program saw, its record, and how often what was asked."""
+    with reaching(World(seed)) as world:
+        saw, record = record_of(partial(seen, program(), seed))
     assert world is not None
-    asked = Counter(one.signature for one in world.asked)
+    return saw, record, Counter(one.signature for one in world.asked)
+
+
+def replays(record: RunRecord, count: int) -> list[tuple[str, list[str], str]]:
+    """The verdict of each replay, its caveats and the digest of what the program saw, under another schedule each."""
     with reaching(None):
-        replays = [replayed(record, partial(seen, program(), schedule)) for schedule in range(1, 1 + REPLAYS)]
+        made = [replayed(record, partial(seen, program(), 1000 + schedule)) for schedule in range(count)]
+    return [(one.verdict, one.caveats, digest(one.seen)) for one in made]
+
+
+def test_every_replay_is_the_same() -> None:
+    saw, record, asked = recorded(600)
 
     assert len(boundaries(record.trace.steps)) == sum(asked.values()) == 600
     assert asked[repr(("think", 0))] == 200
-    assert [(one.verdict, one.caveats, digest(one.seen)) for one in replays] == [("exact", [], digest(saw))] * REPLAYS
+    assert replays(record, REPLAYS) == [("exact", [], digest(saw))] * REPLAYS
+
+
+def test_replays_of_other_records_are_the_same() -> None:
+    """What threads do between the calls of the loop is another thing in each record."""
+    for seed in range(6):
+        saw, record, _ = recorded(seed)
+        assert (seed, replays(record, 2)) == (seed, [("exact", [], digest(saw))] * 2)
