@@ -53,7 +53,7 @@ def _program(seed: int) -> Any:
 
 def _multiprocessing(method: str) -> Callable[[int], Any]:
     def one(seed: int) -> Any:
-        context = multiprocessing.get_context(method)
+        context: Any = multiprocessing.get_context(method)
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=_told, args=(sending, seed + 1000))
         process.start()

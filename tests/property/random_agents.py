@@ -156,7 +156,7 @@ def _talk(node: Node, flow: Flow) -> None:
         for at in range(node.number):
             flow.see(talking.send(f"said {at}"))
         if node.number % 2:
-            flow.see(talking.throw(Failed(at)))
+            flow.see(talking.throw(Failed(node.number - 1)))
     except StopIteration as over:
         flow.see(("returned", over.value))
     except (Refused, Failed) as error:

@@ -149,7 +149,7 @@ async def _rounds(node: Node, flow: Flow) -> None:
         flow.see([at for at, task in enumerate(tasks) if task in done])
     for task in tasks:
         if task.exception() is not None:
-            flow.see(seen_of(task.exception()))  # type: ignore[arg-type]
+            flow.see(seen_of(task.exception()))
 
 
 async def _completed(node: Node, flow: Flow) -> None:
