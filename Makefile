@@ -47,7 +47,7 @@ bench: $(STAMP) ## Measure the promises of the README
 bench-peers: $(STAMP) ## Measure ours beside other tracing libraries, where the comparison is there
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
-soak: $(STAMP) ## Kill, crash and overload recorders for a while and count what survives
+soak: $(STAMP) ## Kill, crash and overload recorders for a while, and replay 5,000 random agents
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 versions: $(STAMP) ## Run the contract with older versions of the client libraries, installed beside

@@ -4,63 +4,132 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import combinations
 from typing import Any
 
 import pytest
 
 from agentrace.query import RunRecord
-from tests.property.random_agents import Flow, Maker, Node, World, reaching, run
-from tests.unit.replays import Replayed, record_of, replayed
+from agentrace.replay.offline import refuse_network
+from tests.contract.recording import Recording, recording
+from tests.property.random_agents import DOES, DOES_ASYNC, Node
+from tests.property.random_loops import seen
+from tests.property.random_maker import Maker
+from tests.property.random_world import World, reaching
+from tests.unit.replays import KNOWN, Replayed, replayed
 
 PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "500"))
 
-
-def noise(seed: int) -> Callable[[], None]:
-    """Holds whoever calls it up now and then, so that another schedule comes about."""
-    chance = random.Random(seed)
-
-    def held_up() -> None:
-        if chance.random() < 0.3:
-            time.sleep(chance.uniform(0, 0.001))
-
-    return held_up
+pytestmark = pytest.mark.usefixtures("never_hangs")
 
 
-def seen(program: Node, schedule: int) -> Any:
-    """What a program sees."""
-    random.seed(20)
-    flow = Flow(noise=noise(schedule))
-    run(program, flow)
-    return flow.seen
+class WentOut(BaseException):
+    """A replay reached for the network."""
 
 
-def both(seed: int) -> tuple[Any, Replayed, Replayed, World]:
-    """What a program saw when it was recorded, how its replay went, and how the replay of that went."""
-    program = Maker(seed).program()
-    with reaching(World(seed)) as world:
-        first, record = record_of(lambda: seen(program, seed))
-    assert world is not None
-    return first, *_replays(program, record, seed), world
+def recorded(seed: int) -> tuple[Any, Recording]:
+    """What a program saw when it was recorded, and what was recorded."""
+    with reaching(World(seed)), KNOWN, recording() as made:
+        saw = seen(Maker(seed).program(), seed)
+    return saw, made
 
 
-def _replays(program: Node, record: RunRecord, seed: int) -> tuple[Replayed, Replayed]:
+@contextmanager
+def offline() -> Iterator[list[str]]:
+    """Without a world and without a network; what was tried all the same."""
+    tried: list[str] = []
+
+    def refused(what: str) -> BaseException:
+        tried.append(what)
+        return WentOut(what)
+
+    allow = refuse_network(refused)
+    try:
+        with reaching(None):
+            yield tried
+    finally:
+        allow()
+
+
+@contextmanager
+def switching(seed: int) -> Iterator[None]:
+    """Threads take turns more or less often."""
     interval = sys.getswitchinterval()
-    with reaching(None):
-        try:
-            sys.setswitchinterval(random.Random(seed).choice([1e-5, 1e-3, interval]))
-            again = replayed(record, lambda: seen(program, seed + 1))
-            return again, replayed(again.record, lambda: seen(program, seed + 2))
-        finally:
-            sys.setswitchinterval(interval)
+    sys.setswitchinterval(random.Random(seed).choice([1e-5, 1e-3, interval]))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def replays(record: RunRecord, seed: int) -> tuple[Replayed, Replayed]:
+    """How the replay of a program went, and how the replay of that went."""
+    program = Maker(seed).program()
+    with offline() as tried, switching(seed):
+        again = replayed(record, lambda: seen(program, seed + 1))
+        third = replayed(again.record, lambda: seen(program, seed + 2))
+    assert tried == []
+    return again, third
 
 
 @pytest.mark.parametrize("first", range(0, PROGRAMS, 10))
 def test_a_replay_sees_what_was_seen(first: int) -> None:
     for seed in range(first, min(first + 10, PROGRAMS)):
-        saw, again, third, _ = both(seed)
+        saw, made = recorded(seed)
+        chain, everything = made.record.chain, made.memory.everything()
+        again, third = replays(made.record, seed)
         assert (seed, again.verdict, again.caveats) == (seed, "exact", []), again.divergence
         assert (seed, again.seen) == (seed, saw)
         assert (seed, third.verdict, third.caveats, third.seen) == (seed, "exact", [], saw), third.divergence
+        assert (made.record.chain, made.memory.everything()) == (chain, everything)
+
+
+# --- the programs are what they claim to be -----------------------------------------------------------------------
+
+
+def kinds(node: Node) -> set[str]:
+    """All that a program does."""
+    return {node.do}.union(*map(kinds, node.parts))
+
+
+def test_programs_do_all_that_they_may_do() -> None:
+    assert set.union(*(kinds(Maker(seed).program()) for seed in range(100))) == set(DOES) | set(DOES_ASYNC)
+
+
+def test_most_equal_calls_at_the_same_time_are_answered_differently() -> None:
+    pairs = []
+    for seed in range(100):
+        with reaching(World(seed)) as world:
+            seen(Maker(seed).program(), seed)
+        assert world is not None
+        equal = ((one, two) for one, two in combinations(world.asked, 2) if one.signature == two.signature)
+        pairs += [(one, two) for one, two in equal if one.beside(two)]
+
+    assert len(pairs) > 100
+    assert sum(repr(one.answer) != repr(two.answer) for one, two in pairs) > len(pairs) / 2
+
+
+def test_a_replay_that_opens_a_socket_is_told() -> None:
+    program = Maker(7).program()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def connecting() -> Any:
+            saw = seen(program, 7)
+            socket.create_connection(server.getsockname()).close()
+            return saw
+
+        with reaching(World(7)), KNOWN, recording() as made:
+            connecting()
+        server.accept()[0].close()
+        server.setblocking(False)
+        with offline() as tried, pytest.raises(WentOut, match="socket"):
+            replayed(made.record, connecting)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+    assert len(tried) == 1
