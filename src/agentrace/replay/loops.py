@@ -36,6 +36,8 @@ class Pointer(Protocol):
     order: Order
     lock: Any
     free: bool
+    earlier_threads: frozenset[int]
+    """Threads that were there when the replay began."""
 
     def next(self) -> int:
         """The first mark that is missing."""
@@ -123,7 +125,7 @@ class InLoop:
         """Whether the program waits for nothing but what this loop and the record give it."""
         selector = getattr(self.loop, "_selector", None)
         waited_for = None if selector is None else selector.get_map()
-        return waited_for is not None and len(waited_for) <= 1 and waiting.others_blocked(patient=True)
+        return waited_for is not None and len(waited_for) <= 1 and waiting.others_blocked(self._pointer.earlier_threads)
 
     @property
     def called(self) -> int:
@@ -221,6 +223,8 @@ class InLoop:
             parked, mark = self.parked.get(index), self._marks[index]
             if parked is None and not self._pointer.missing(index):
                 continue
+            if reference is not None and mark.loop != self.ordinal and reference.loop == self.ordinal:
+                continue  # a thread did something while the loop was in this iteration
             if reference is not None and not _in_one_iteration(reference, mark):
                 break
             reference = mark

@@ -42,6 +42,7 @@ class Turnstile:
         self.order = order
         self.lock = threading.RLock()
         self.free = not order.marks
+        self.earlier_threads = waiting.threads()
         self._marks = order.marks
         self._places = order.places
         self._passed = bytearray(len(order.marks))
@@ -157,11 +158,15 @@ class Turnstile:
         finally:
             with self.lock:
                 here.gone(gate)
+        mark = self._marks[gate]
         with self.lock:
-            if not self.free and not self._passed[gate] and self.next() < gate:
+            if self.free or self._passed[gate] or self.next() >= gate:
+                self._enter(gate)
+                return True
+            if any(self.missing(index) and self._marks[index].loop == mark.loop for index in range(self._next, gate)):
                 return False
-            self._enter(gate)
-            return True
+        self.wait(mark.step, mark.exchange, mark.part)  # threads did something while the loop was in this iteration
+        return True
 
     async def endless(self, step: int) -> None:
         """Return only when the cancellation that ended ``step`` in the recorded run cannot come any more."""

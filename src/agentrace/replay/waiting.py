@@ -101,8 +101,16 @@ def blocked(ident: int) -> bool:
     return frame is None or bool(_waits(frame) and frame.f_code.co_name not in _TURNS)
 
 
-def others_blocked(*, patient: bool = False) -> bool:
-    """Whether no other thread of the program is at work: each waits, or (if not ``patient``) has not moved for long."""
+def threads() -> frozenset[int]:
+    """The threads that there are."""
+    return frozenset(_frames())
+
+
+def others_blocked(but: frozenset[int] | None = None) -> bool:
+    """Whether no other thread of the program is at work: each waits, or has not moved for a while.
+
+    With ``but``, a thread that is not one of those may be waiting for something real where it does not move.
+    """
     frames = _frames()
     if len(frames) == 1:
         return True
@@ -112,7 +120,7 @@ def others_blocked(*, patient: bool = False) -> bool:
         if ident != mine:
             waits = _waits(frame)
             if waits is None:
-                waits = _is_ours(frame) or (_stands_still(ident, frame) and not patient)
+                waits = _is_ours(frame) or (_stands_still(ident, frame) and (but is None or ident in but))
             found = found and waits
     return found
 
