@@ -26,6 +26,8 @@ _MOST_TURNS: Final = 100
 """Iterations that are counted; what took more came when the loop had nothing else to do."""
 _LATE: Final = 1.0
 """Seconds after the call of a recorded timer at which one of this program is due that cannot be the same one."""
+_HELD_NS: Final = 100_000_000
+_MOST_HELD_NS: Final = 1_000_000_000
 _HOPS: Final = 12
 """Iterations for which a loop that does not tell what is ready counts as busy."""
 
@@ -90,6 +92,8 @@ class InLoop:
         self._ahead = 0
         """By how many the iterations are further than in the recorded run."""
         self._hopping = False
+        self._held_ns = 0
+        """How long iterations have been held in vain."""
         if self.counted:
             setattr(loop, BEFORE, self._before_iteration)
             setattr(loop, AFTER, self._after_iteration)
@@ -197,7 +201,7 @@ class InLoop:
         """Let the gates go whose iteration this is; whether other threads come first."""
         together = self._together() if self.parked else []
         if not together:
-            return False
+            return self.counted and self._is_held()
         first = together[0]
         first.came_ns = first.came_ns or waiting.now_ns()
         first.hops += 1
@@ -211,6 +215,24 @@ class InLoop:
             del self.parked[parked.gate]
         self._open(together)
         return False
+
+    def _is_held(self) -> bool:
+        """Whether this is the iteration of a gate, and threads have to do something before, so that it has to wait."""
+        first = min(self.parked, default=-1)
+        if first < 0 or self._held_ns > _MOST_HELD_NS or self.left(self._marks[first]) > 0:
+            return False
+        if any(self._missing_here(index) for index in range(self._pointer.next(), first)):
+            return False
+        parked = self.parked[first]
+        parked.held_ns = parked.held_ns or waiting.now_ns()
+        held = waiting.now_ns() - parked.held_ns
+        if held > _HELD_NS:
+            self._held_ns += held  # the threads may wait for the loop
+            parked.held_ns = 1
+        return held <= _HELD_NS
+
+    def _missing_here(self, index: int) -> bool:
+        return self._marks[index].loop == self.ordinal and self._pointer.missing(index)
 
     def _together(self) -> list[Parked]:
         """The gates that come in one iteration, if all that came before it has come."""

@@ -12,7 +12,7 @@ from agentrace.replay import waiting
 class Parked:
     """A gate that waits for its turn."""
 
-    __slots__ = ("came_ns", "cancelled", "future", "gate", "hops", "lock", "loop", "strict", "thread")
+    __slots__ = ("came_ns", "cancelled", "future", "gate", "held_ns", "hops", "lock", "loop", "strict", "thread")
 
     def __init__(self, gate: int, loop: Any = None) -> None:
         self.gate = gate
@@ -25,6 +25,8 @@ class Parked:
         """When its turn came."""
         self.hops = 0
         """How often its loop has looked at it since."""
+        self.held_ns = 0
+        """Since when its loop is held for it."""
         self.cancelled = False
         """Whether it does not go on by itself, but is cancelled."""
         self.strict = False
