@@ -25,7 +25,7 @@ from tests.unit.replays import KNOWN, Replayed, replayed
 
 PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "500"))
 
-MOST_RECORDED_AGAIN = 3
+MOST_OTHER = 3
 """Of a hundred."""
 
 pytestmark = pytest.mark.usefixtures("never_hangs")
@@ -100,18 +100,12 @@ def other_than_recorded(seed: int) -> str:
 
 @pytest.mark.parametrize("first", range(0, PROGRAMS, 250))
 def test_a_replay_sees_what_was_seen(first: int) -> None:
-    """Races in these programs are a matter of microseconds, and a machine may stand still for longer than that between
-    two clocks that are read. So of a program that comes out otherwise another recording is made; few may need that."""
-    failed: dict[int, str] = {}
+    """Races in these programs are a matter of microseconds, and not all that decides them is in the record: in which
+    order an event loop resumed two tasks in one iteration, for instance. The bound says how many may come out otherwise.
+    """
     seeds = range(first, min(first + 250, PROGRAMS))
-    for seed in seeds:
-        told = other_than_recorded(seed)
-        for _ in range(2):
-            if told:
-                failed.setdefault(seed, told)
-                told = other_than_recorded(seed)
-        assert not told, f"{seed}: {told}"
-    assert len(failed) <= max(2, len(seeds) * MOST_RECORDED_AGAIN // 100), failed
+    failed = {seed: told for seed in seeds if (told := other_than_recorded(seed))}
+    assert len(failed) <= max(2, len(seeds) * MOST_OTHER // 100), failed
 
 
 # --- the programs are what they claim to be -----------------------------------------------------------------------

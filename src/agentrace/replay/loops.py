@@ -26,8 +26,8 @@ _MOST_TURNS: Final = 100
 """Iterations that are counted; what took more came when the loop had nothing else to do."""
 _LATE: Final = 1.0
 """Seconds after the call of a recorded timer at which one of this program is due that cannot be the same one."""
-_HELD_NS: Final = 100_000_000
-_MOST_HELD_NS: Final = 1_000_000_000
+_HELD_NS: Final = 30_000_000
+_MOST_HELD_NS: Final = 200_000_000
 _HOPS: Final = 12
 """Iterations for which a loop that does not tell what is ready counts as busy."""
 
