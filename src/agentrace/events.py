@@ -99,6 +99,8 @@ class Chunk(Part, frozen=True):
     """The element."""
     tick: int = 0
     """Iteration of the event loop in which a piece of a body came; 0 outside loops and for generators."""
+    behind: int = 0
+    """As in ``StepCompleted``."""
 
 
 class Timer(Part, frozen=True):
@@ -108,8 +110,6 @@ class Timer(Part, frozen=True):
     """The iteration of the loop."""
     ts: int
     """When, in wall-clock nanoseconds since 1970."""
-    before: int = 0
-    """How many timers that are not told, since they belong to calls, the loop called before it in this iteration."""
 
 
 class Event(Struct, frozen=True, array_like=True, kw_only=False):
@@ -259,6 +259,9 @@ class StepCompleted(Event, frozen=True, tag=4):
     shape: str = ""
     """What a plain function gave its caller instead of a value: ``coroutine``, ``generator`` or ``async_generator``,
     which is what was recorded then; empty for a value, and for functions that say so themselves."""
+    behind: int = 0
+    """How many callbacks that were ready when the iteration began came after this in it, without those of calls that a
+    replay answers. 0 outside loops, and where it is not known."""
 
 
 class StepFailed(Event, frozen=True, tag=5):
@@ -282,6 +285,8 @@ class StepFailed(Event, frozen=True, tag=5):
     """Number of exchanges recorded under the step."""
     shape: str = ""
     """As in ``StepCompleted``."""
+    behind: int = 0
+    """The same."""
 
 
 class StreamChunks(Event, frozen=True, tag=6):
@@ -295,6 +300,8 @@ class StreamChunks(Event, frozen=True, tag=6):
     """The elements."""
     tick: int = 0
     """Iteration of the event loop in which the elements of a generator came; 0 outside loops and for bodies."""
+    behind: int = 0
+    """As in ``StepCompleted``."""
 
 
 class TokensUpdated(Event, frozen=True, tag=7):
@@ -585,6 +592,8 @@ class ExchangeAnswered(Event, frozen=True, tag=24):
     """The content encoding that was taken off the recorded body chunks, so that they could be redacted."""
     tick: int = 0
     """Iteration of the event loop in which it came; 0 outside loops."""
+    behind: int = 0
+    """As in ``StepCompleted``."""
 
 
 class ExchangeEnded(Event, frozen=True, tag=25):
@@ -602,6 +611,8 @@ class ExchangeEnded(Event, frozen=True, tag=25):
     """Bytes of body received."""
     tick: int = 0
     """Iteration of the event loop in which it ended; 0 outside loops."""
+    behind: int = 0
+    """As in ``StepCompleted``."""
 
 
 class TimersFired(Event, frozen=True, tag=26):
@@ -674,7 +685,7 @@ encode_fields = encode
 """The bytes of an event given as the tuple of its tag and all its fields, for the events that every call writes: the
 same bytes, without the struct in between."""
 
-ChunkFields: TypeAlias = tuple[int, str, Value | bytes, int]
+ChunkFields: TypeAlias = tuple[int, str, Value | bytes, int, int]
 """The fields of a ``Chunk``, likewise; bytes that are not large are their own canonical value."""
 
 STEP_DISPATCHED = StepDispatched.__struct_config__.tag

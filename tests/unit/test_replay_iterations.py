@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 import agentrace
 from agentrace import events
@@ -185,3 +189,61 @@ def test_a_result_that_is_taken_before_the_next_answer_is_taken_before_it_again(
         for _ in range(3):
             again = replayed(record, program)
             assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_a_loop_that_goes_on_after_a_replay_is_left_as_it_was(tmp_path: Path) -> None:
+    async def calls() -> list[int]:
+        return [await look(0.001) for _ in range(3)]
+
+    async def program() -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        async with agentrace.replay("first", home=tmp_path) as session:
+            assert await calls() == seen
+        assert session.verdict in ("exact", "exact_with_caveats"), session.caveats
+        assert loop.time() >= before
+        agentrace.init(home=tmp_path)
+        with agentrace.run("second"):
+            began = time.perf_counter()
+            await look(0)
+            await asyncio.sleep(0.2)
+        agentrace.shutdown()
+        assert time.perf_counter() - began >= 0.19
+        late = loop.time()
+        async with agentrace.replay("second", home=tmp_path):
+            await look(0)
+            await asyncio.sleep(0.2)
+        assert loop.time() >= late
+
+    agentrace.init(home=tmp_path)
+    with agentrace.run("first"):
+        seen = asyncio.run(calls())
+    agentrace.shutdown()
+    asyncio.run(program())
+
+
+def test_an_exit_in_the_middle_of_an_iteration_loses_no_timer() -> None:
+    """``asyncio.run`` goes on with the loop to cancel its tasks, which may wait for timers."""
+
+    async def program() -> None:
+        async def closing() -> None:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.01)
+
+        task = asyncio.create_task(closing())
+        await look(0)
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        raise SystemExit(3)
+
+    def ended() -> int:
+        with pytest.raises(SystemExit) as raised:
+            asyncio.run(program())
+        return raised.value.code
+
+    assert exact(ended) == 3

@@ -18,7 +18,8 @@ from agentrace import events
 from agentrace.capture import process
 from agentrace.capture.failure import describe
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import Flow, ProcessScope
+from agentrace.capture.ordinals import ProcessScope
+from agentrace.capture.scope import Flow
 from agentrace.capture.step import Spec, Step
 from agentrace.capture.texts import sayable
 from agentrace.errors import ReplayDivergence
@@ -125,6 +126,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
     step.let_go()
     try:
         run = step.run
+        tick, behind = run.process.place(step.outer)
         if step.notes is not None:
             step.notes.settle()
         if step.chunks:
@@ -142,9 +144,10 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
             step.chunks,
             step.elapsed_ns(),
             step.first_chunk_ns,
-            run.process.tick(step.outer),
+            tick,
             step.exchanges,
             step.shape,
+            behind,
         )
     except Exception as own:
         fault(own)
@@ -171,8 +174,8 @@ def chunk(step: Step, op: str, value: Any) -> None:
         if not step.chunks:
             step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
         data, _ = step.run.encoder.encode(value)
-        tick = step.run.process.tick(step.outer)
-        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)], tick)
+        place = step.run.process.place(step.outer)
+        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)], *place)
         step.passed += 1
         step.chunks += op == "yield"
     except Exception as error:
@@ -181,6 +184,7 @@ def chunk(step: Step, op: str, value: Any) -> None:
 
 def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
     run = step.run
+    tick, behind = run.process.place(step.outer)
     seq = run.next_seq()
     try:
         data = events.encode_fields(
@@ -196,9 +200,10 @@ def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
                 step.chunks,
                 run.clock.monotonic_ns() - step.started_ns,
                 step.first_chunk_ns,
-                run.process.tick(step.outer),
+                tick,
                 step.exchanges,
                 step.shape,
+                behind,
             )
         )
     except BaseException:

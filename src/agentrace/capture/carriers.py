@@ -18,7 +18,8 @@ from typing import Any, Final, TypeAlias
 
 from agentrace.capture import process
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import AFTER, BEFORE, FLOW, Flow
+from agentrace.capture.iterations import AFTER, BEFORE, is_the_programs
+from agentrace.capture.scope import FLOW, Flow
 
 _ATTRIBUTE: Final = "_agentrace_flow"
 _replaced: list[tuple[Any, str, Any, Any]] = []
@@ -108,27 +109,15 @@ def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
     def _run(self: Any) -> None:
         recording = process.current
         try:
-            if recording is not None and not _is_ours(self):
+            if recording is not None and is_the_programs(self):
                 made_in = self._context.get(FLOW)
                 run = None if made_in is None or made_in.run.closed else made_in.run
-                recording.scope.fired(self._loop, run, is_the_programs=is_the_programs(self))
+                recording.scope.fired(self._loop, run)
         except Exception as error:
             fault(error)
         original(self)
 
     return _run
-
-
-def _is_ours(timer: Any) -> bool:
-    return (getattr(timer._callback, "__module__", None) or "").startswith("agentrace.")
-
-
-def is_the_programs(timer: Any) -> bool:
-    """Whether a timer is not ours, and not of what works on a call that is answered on a replay."""
-    if _is_ours(timer):
-        return False
-    found = timer._context.get(FLOW)  # a flow, or a step that stands for the flow inside
-    return found is None or not (found.answered if isinstance(found, Flow) else found.inner.answered)
 
 
 def _close(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,10 +142,15 @@ def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
         before = self.__dict__.get(BEFORE)
         if before is not None:
             before()
-        original(self)
-        after = self.__dict__.get(AFTER)
-        if after is not None:
-            after()
+        ready = self.__dict__.get("_ready")
+        self._agentrace_last = ready[-1] if ready else None
+        try:
+            original(self)
+        finally:
+            self._agentrace_last = None
+            after = self.__dict__.get(AFTER)
+            if after is not None:
+                after()
 
     return _run_once
 

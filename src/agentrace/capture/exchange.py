@@ -44,9 +44,9 @@ class Exchange:
         "_noted",
         "_notes",
         "_now",
+        "_place",
         "_redacting",
         "_tail",
-        "_tick",
         "earlier",
         "ended",
         "number",
@@ -70,9 +70,9 @@ class Exchange:
             step.notes = Notes(run.behind)
         self._notes: Notes = step.notes
         self._now = run.clock.monotonic_ns
-        self._tick = run.process.tick
-        self._came: deque[tuple[int, bytes, int]] = deque()
-        """Pieces of the body that are not written yet, each with the time and the iteration when it came."""
+        self._place = run.process.place
+        self._came: deque[tuple[int, bytes, tuple[int, int]]] = deque()
+        """Pieces of the body that are not written yet, each with the time and the place in the loop when it came."""
         self._noted = 0
         """Bytes in ``_came``, about; 0: nothing will write what comes next unless it is told."""
         self._chunks = 0
@@ -87,7 +87,7 @@ class Exchange:
         step = self.step
         try:
             step.run.unfinished[self] = self.left
-            at = step.run.clock.wall_ns(), step.elapsed_ns(), self._tick(step.outer)
+            at = step.run.clock.wall_ns(), step.elapsed_ns(), self._place(step.outer)
             self._notes.put(self._write_head, *at, status, headers, http_version, reason)
         except Exception as error:
             fault(error)
@@ -97,7 +97,7 @@ class Exchange:
         if self.ended or self.step.run.closed:
             return
         try:
-            self._came.append((self._now(), chunk, self._tick(self.step.outer)))
+            self._came.append((self._now(), chunk, self._place(self.step.outer)))
             before = self._noted
             self._noted = before + len(chunk) + 1
             if not before:
@@ -137,7 +137,7 @@ class Exchange:
         self.ended = outcome
         try:
             failure = None if error is None else describe(error, step.run.encoder.encode, step.run.clean)
-            at = step.run.clock.wall_ns(), step.elapsed_ns(), self._tick(step.outer)
+            at = step.run.clock.wall_ns(), step.elapsed_ns(), self._place(step.outer)
             self._notes.put(self._write_end, *at, failure)
         except Exception as own:
             fault(own)
@@ -171,7 +171,14 @@ class Exchange:
         run.tell(events.EXCHANGE_STARTED, self.step.id, ts, self.number, wire, method, clean, told, value)
 
     def _write_head(
-        self, ts: int, at_ns: int, tick: int, status: int, headers: Iterable[Header], http_version: str, reason: str
+        self,
+        ts: int,
+        at_ns: int,
+        place: tuple[int, int],
+        status: int,
+        headers: Iterable[Header],
+        http_version: str,
+        reason: str,
     ) -> None:
         run, pairs = self.step.run, list(headers)
         encoding = _value(pairs, b"content-encoding")
@@ -182,7 +189,7 @@ class Exchange:
             self._tail = b"\n"
         coded = "" if self._decode is None else encoding
         head = self.number, status, _told_headers(self.step, pairs), http_version, reason
-        run.tell(events.EXCHANGE_ANSWERED, self.step.id, ts, *head, at_ns, coded, tick)
+        run.tell(events.EXCHANGE_ANSWERED, self.step.id, ts, *head, at_ns, coded, *place)
 
     def _take_as_it_is(self) -> None:
         self._decode = None
@@ -193,27 +200,28 @@ class Exchange:
         whole: list[bytes] = []
         chunks: list[events.ChunkFields] = []
         while came:
-            at_ns, chunk, tick = came.popleft()
+            at_ns, chunk, place = came.popleft()
             self.size += len(chunk)
             plain = chunk if self._decode is None else self._decoded(self._decode, chunk)
             whole.append(plain)
             clean = feed(plain, not came and bool(self.ended))
             if clean:
                 told = clean if len(clean) < INLINE_VALUE else self._stored(clean)
-                chunks.append((at_ns - began, "bytes", told, tick))
+                chunks.append((at_ns - began, "bytes", told, *place))
         if self._tail is not None:
             self._tail = b"".join((self._tail, *whole))[-_TAIL:]
         self._tell(chunks)
 
-    def _write_end(self, ts: int, at_ns: int, tick: int, failure: events.Failure | None) -> None:
+    def _write_end(self, ts: int, at_ns: int, place: tuple[int, int], failure: events.Failure | None) -> None:
         step = self.step
         step.run.unfinished.pop(self, None)
         rest = self._redacting.end()
         if rest:
-            self._tell([(at_ns, "bytes", self._stored(rest), tick)])
+            self._tell([(at_ns, "bytes", self._stored(rest), *place)])
         if failure is None and self._tail is not None and any(last in self._tail for last in _LAST_EVENTS):
             self.ended = "exhausted"
-        step.run.tell(events.EXCHANGE_ENDED, step.id, ts, self.number, self.ended, failure, at_ns, self.size, tick)
+        how = self.ended, failure, at_ns, self.size
+        step.run.tell(events.EXCHANGE_ENDED, step.id, ts, self.number, *how, *place)
 
     def _decoded(self, decode: Decode, chunk: bytes) -> bytes:
         """``chunk`` without its coding; as it came, and so the rest, if it is not so coded."""

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Iterable
 
 from agentrace.capture.guard import RunOver
+from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.recording import RunRecording
-from agentrace.capture.scope import FLOW, Flow, ProcessScope
+from agentrace.capture.scope import FLOW, Flow
 from agentrace.capture.step import Step
 from agentrace.events import Parent
 

@@ -18,7 +18,8 @@ from agentrace.canonical import Encoder
 from agentrace.capture.behind import Behind
 from agentrace.capture.failure import describe
 from agentrace.capture.guard import RunOver, faults
-from agentrace.capture.scope import Flow, ProcessScope
+from agentrace.capture.ordinals import ProcessScope
+from agentrace.capture.scope import Flow
 from agentrace.capture.texts import as_sayable, encoded
 from agentrace.ids import Clock, SystemClock
 from agentrace.redact import Redactor

@@ -9,54 +9,15 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary, ref
-
-from agentrace import events
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 if TYPE_CHECKING:
+    from agentrace.capture.ordinals import LoopState
     from agentrace.capture.recording import RunRecording
 
 _ident = threading.get_ident
-
-
-TURN: Final = "_agentrace_turn"
-"""The attribute in which a loop whose iterations are counted keeps their number."""
-FIRED: Final = "_agentrace_fired"
-"""The attribute that holds the iterations in which it called timers of the program since this was told."""
-BEFORE: Final = "_agentrace_before"
-"""The attribute of such a loop that holds what is called at the beginning of each iteration, on a replay."""
-AFTER: Final = "_agentrace_after"
-"""The same at its end."""
-ON_TIMER: Final = "_agentrace_on_timer"
-"""The attribute that holds what is called for each of them, on a replay."""
-_MOST_FIRED: Final = 100
-UNCOUNTED: Final = 1000
-"""By how much the tick of a loop whose iterations are not counted rises: how many lie between is not known."""
-
-
-class LoopState:
-    """One event loop: its ordinal in the process and, if nobody counts its iterations, how many ended a step."""
-
-    __slots__ = ("armed", "context", "of", "ordinal", "run", "ticks")
-
-    def __init__(self, loop: Any, ordinal: int) -> None:
-        self.of = ref(loop)
-        """The loop, while it lives."""
-        self.ordinal = ordinal
-        self.run: ref[RunRecording] | None = None
-        """The run of the latest step in it."""
-        self.ticks = 0
-        self.armed = False
-        self.context = Context()  # of its own: a context can be entered by one thread at a time
-
-    def disarm(self) -> None:
-        """Called by the loop in its next iteration: what ends now belongs to another tick."""
-        self.armed = False
 
 
 class Flow:
@@ -155,132 +116,3 @@ class Flow:
 
 FLOW: ContextVar[Any] = ContextVar("agentrace_flow", default=None)
 """Where the calling code is: a ``Flow``, a ``Step`` (standing for the flow inside it), or ``None``."""
-
-
-class ProcessScope:
-    """Ordinals of threads, tasks and loops in this process."""
-
-    def __init__(self) -> None:
-        self._threads: dict[int, int] = {}
-        self._thread_count = itertools.count()
-        self.tasks = itertools.count(1)
-        self._loops: WeakKeyDictionary[Any, LoopState] = WeakKeyDictionary()
-        self._loop_count = itertools.count(1)
-        self.running_loop: Callable[[], Any] = _no_loop
-        self.current_task: Callable[[], Any] = _no_loop
-
-    def thread_ordinal(self, ident: int) -> int:
-        """The ordinal of a thread; an identity is given again to a new thread only by :meth:`thread_started`."""
-        found = self._threads.get(ident)
-        return self._threads.setdefault(ident, next(self._thread_count)) if found is None else found
-
-    def thread_started(self) -> None:
-        """The calling thread is new, whatever its identity was used for before."""
-        self._threads[_ident()] = next(self._thread_count)
-
-    def thread_ended(self) -> None:
-        """The calling thread is about to end."""
-        self._threads.pop(_ident(), None)
-
-    def loop_state(self, loop: Any) -> LoopState:
-        """The state of an event loop, made when first seen."""
-        found = self._loops.get(loop)
-        return self._loops.setdefault(loop, LoopState(loop, next(self._loop_count))) if found is None else found
-
-    def tick(self, flow: Flow) -> int:
-        """The iteration of the running loop in which something ends now; 0 outside loops."""
-        loop = self.running_loop()
-        if loop is None:
-            return 0
-        turn: int = getattr(loop, TURN, 0)
-        if turn:
-            if getattr(loop, FIRED, None):
-                self._tell_timers(loop, flow.run)
-            return turn
-        state = flow.loop
-        if state is None or state.of() is not loop:
-            state = flow.loop = self.loop_state(loop)
-        if not state.armed:
-            state.armed = True
-            state.ticks += UNCOUNTED
-            try:
-                loop.call_soon(state.disarm, context=state.context)
-            except RuntimeError:  # the loop is closing
-                state.armed = False
-        return state.ticks
-
-    def fired(self, loop: Any, run: RunRecording | None, *, is_the_programs: bool) -> None:
-        """A timer is called by ``loop``; ``run`` is that of the flow that made it."""
-        turn = getattr(loop, TURN, 0)
-        if not turn:
-            return
-        told = getattr(loop, ON_TIMER, None)
-        if told is not None and is_the_programs:
-            told()
-        fired_in(loop).add(turn, run, is_the_programs=is_the_programs)
-
-    def closing(self, loop: Any) -> None:
-        """``loop`` is closed: what it has not told yet is all there is."""
-        state = self._loops.get(loop)
-        run = None if state is None or state.run is None else state.run()
-        if run is not None and not run.closed:
-            self._tell_timers(loop, run, over=True)
-
-    def _tell_timers(self, loop: Any, run: RunRecording, *, over: bool = False) -> None:
-        fired = getattr(loop, FIRED, None)
-        timers, skipped = ([], 0) if fired is None else fired.of(run)
-        if timers or over:
-            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, timers, skipped, over)
-
-
-class Fired:
-    """The timers that one loop has called since it told them."""
-
-    __slots__ = ("_others", "_skipped", "_timers", "_turn", "count")
-
-    def __init__(self) -> None:
-        self._timers: deque[tuple[int, int, int, RunRecording | None]] = deque(maxlen=_MOST_FIRED)
-        """Of each its iteration, when it was called, how many others were called before it, and whose it is."""
-        self.count = 0
-        """How many timers of the program there were in all."""
-        self._skipped = 0
-        self._turn = 0
-        self._others = 0
-        """Timers that belong to calls, in that iteration."""
-
-    def __bool__(self) -> bool:
-        return bool(self._timers)
-
-    def add(self, turn: int, run: RunRecording | None, *, is_the_programs: bool) -> None:
-        """A timer is called in this iteration."""
-        if turn != self._turn:
-            self._turn, self._others = turn, 0
-        if is_the_programs:
-            self.count += 1
-            self._skipped += len(self._timers) == _MOST_FIRED
-            self._timers.append((turn, time.monotonic_ns(), self._others, run))
-        else:
-            self._others += 1
-
-    def of(self, run: RunRecording) -> tuple[list[events.Timer], int]:
-        """Takes out those of ``run``, and of none; and how many were forgotten."""
-        since = run.clock.wall_ns() - time.monotonic_ns()
-        told = [events.Timer(turn, since + at, others) for turn, at, others, of in self._timers if of in (run, None)]
-        left = [timer for timer in self._timers if timer[3] not in (run, None)]
-        self._timers.clear()
-        self._timers.extend(left)
-        skipped, self._skipped = self._skipped, 0
-        return told, skipped
-
-
-def fired_in(loop: Any) -> Fired:
-    """The timers that ``loop`` has called."""
-    fired: Fired | None = getattr(loop, FIRED, None)
-    if fired is None:
-        fired = Fired()
-        setattr(loop, FIRED, fired)
-    return fired
-
-
-def _no_loop() -> None:
-    return None

@@ -13,9 +13,10 @@ import heapq
 import time
 from typing import Any, Final, Protocol
 
-from agentrace.capture.carriers import is_the_programs
+from agentrace.capture.answers import END
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import AFTER, BEFORE, ON_TIMER, TURN, fired_in
+from agentrace.capture.iterations import AFTER, BEFORE, ON_TIMER, TURN, fired_in, is_the_programs
+from agentrace.capture.scope import FLOW
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
 from agentrace.replay.marks import Mark, Order
@@ -291,7 +292,6 @@ class InLoop:
         elif fits and self.left(self._marks[coming[0]]) <= 0:
             self._bring(timers[min(len(coming), len(timers)) - 1].when())
             self._hold(timers[len(coming) :])
-            self._go_first(coming, timers[0].when())
         elif fits and self.left(self._marks[coming[0]]) <= _MOST_TURNS and self.alone():
             self._hold(timers)
             self._again()
@@ -311,48 +311,37 @@ class InLoop:
         if due > self._clock.time() and self.alone():
             self._clock.jump(due)
 
-    def _go_first(self, coming: list[int], due: float) -> None:
-        """Let gates go before the timers that are called in this iteration, if they did.
-
-        What was ready already comes before both. So where another task follows gates in their iteration, it is the
-        timers that have brought it about, and the gates went first. Otherwise it is told by what else was called before
-        the timers: what the calls waited for.
-        """
-        gates: list[Parked] = []
-        tasks: set[int] = set()
-        others = self._marks[coming[0]].others
-        for at in range(coming[-1] + 1, len(self._marks)):
-            mark, parked = self._marks[at], self.parked.get(at)
-            if not self._pointer.missing(at):
-                continue
-            if parked is not None and parked.cancelled:
-                parked = None
-            if mark.loop != self.ordinal or self.left(mark) != 1:
-                gates = gates[:others]
-                break
-            if parked is not None:
-                gates.append(parked)
-                tasks.add(mark.task)
-            elif gates and mark.task not in tasks and mark.step > 0:
-                break
-        else:
-            gates = gates[:others]
-        if gates:
-            for parked in gates:
-                del self.parked[parked.gate]
-            self.loop.call_at(due - 1, self._open_first, gates)
-
-    def _open_first(self, gates: list[Parked]) -> None:
-        """Let gates go in the place of the timers that the calls waited for, as which they are told."""
-        fired = fired_in(self.loop)
-        for _ in gates:
-            fired.add(getattr(self.loop, TURN), None, is_the_programs=False)
-        self._open(gates)
-
     def _open(self, gates: list[Parked]) -> None:
+        """Let gates go, each in its place among what is ready."""
+        ready, first = getattr(self.loop, "_ready", ()), 0
         for parked in gates:
-            parked.go()
             self.opened.add(parked.gate)
+            count = len(ready)
+            parked.go()
+            if self.counted and len(ready) > count:
+                first = self._to_its_place(parked.gate, first)
+
+    def _to_its_place(self, gate: int, first: int) -> int:
+        """Move what became ready last to where it was among the callbacks of the program; what follows comes after."""
+        ready, behind = self.loop._ready, self._marks[gate].behind
+        at = place = last = len(ready) - 1
+        while at > first:
+            at -= 1
+            if is_the_programs(ready[at]):
+                if not behind:
+                    break
+                behind -= 1
+                place = at
+            elif not behind and self._ends_after(ready[at], gate):
+                place = at
+        if place < last:
+            ready.insert(place, ready.pop())
+        return place + 1
+
+    def _ends_after(self, handle: Any, gate: int) -> bool:
+        """Whether a callback resumes a call, one that was cancelled, that ended later than a gate."""
+        source = getattr(handle._context.get(FLOW), "source", 0)
+        return self._pointer.order.places.get((source, 0, END), -1) > gate
 
     def _coming_timers(self) -> list[int]:
         """The marks of timers that come in one iteration, if all that came before it has come."""

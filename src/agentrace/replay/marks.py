@@ -52,8 +52,8 @@ class Mark(Struct, frozen=True, gc=False):
     """Time since the mark before it."""
     at_ns: int = 0
     """Time since its step was dispatched."""
-    others: int = 0
-    """Of a timer: how many that belong to calls were called before it in this iteration."""
+    behind: int = 0
+    """How many callbacks of the program that were ready when the iteration began came after it."""
 
     @property
     def is_timer(self) -> bool:
@@ -191,9 +191,7 @@ class _Reader:
         event = item.event
         if isinstance(event, events.Timer):
             turns, gap = self._passed(item, item.loop, event.tick)
-            self.marks.append(
-                Mark(0, 0, TIMER, False, True, item.loop, 0, event.tick, False, turns, gap, others=event.before)
-            )
+            self.marks.append(Mark(0, 0, TIMER, False, True, item.loop, 0, event.tick, False, turns, gap))
         elif event.parent not in self._inside and event.parent not in self._answered:
             turns, gap = self._passed(item, event.loop, event.tick)
             gate = not event.loop  # a loop is not held up
@@ -201,23 +199,24 @@ class _Reader:
 
     def chunk(self, item: _Happened) -> None:
         """A piece of a stream came."""
-        tick = item.event.chunks[item.number - item.event.first].tick or item.event.tick
-        self._add(item, item.event.exchange, item.number, gate=True, tick=tick)
+        chunk = item.event.chunks[item.number - item.event.first]
+        came = chunk if chunk.tick else item.event
+        self._add(item, item.event.exchange, item.number, gate=True, tick=came.tick, behind=came.behind)
 
     def headed(self, item: _Happened) -> None:
         """The head of a response came."""
-        self._add(item, item.event.exchange, HEAD, gate=True, tick=item.event.tick)
+        self._add(item, item.event.exchange, HEAD, gate=True, tick=item.event.tick, behind=item.event.behind)
 
     def exchanged(self, item: _Happened) -> None:
         """Nothing more came."""
         event = item.event
         piece = self._pieces.get((item.step.id, event.exchange))
         if piece is None and event.outcome == "error":
-            self._add(item, event.exchange, HEAD, gate=True, tick=event.tick)
+            self._add(item, event.exchange, HEAD, gate=True, tick=event.tick, behind=event.behind)
             return
         if piece is not None and self.marks[piece].part != HEAD:  # it may have been written when this was closed
             self.marks[piece] = replace(self.marks[piece], needed=False)
-        self._add(item, event.exchange, END, gate=True, needed=False, tick=event.tick)
+        self._add(item, event.exchange, END, gate=True, needed=False, tick=event.tick, behind=event.behind)
 
     def ended(self, item: _Happened) -> None:
         """A step ended."""
@@ -229,11 +228,19 @@ class _Reader:
         needed = not closed and getattr(event, "source", "") != "generator"
         waited = self._waited.get(step.id)
         if by_exchange and waited is not None and not self.marks[waited].tick:
-            self.marks[waited] = replace(self.marks[waited], tick=event.tick)
-        self._add(item, 0, END, gate=gate, needed=needed, tick=event.tick)
+            self.marks[waited] = replace(self.marks[waited], tick=event.tick, behind=event.behind)
+        self._add(item, 0, END, gate=gate, needed=needed, tick=event.tick, behind=event.behind)
 
     def _add(
-        self, item: _Happened, exchange: int, part: int, *, gate: bool = False, needed: bool = True, tick: int = 0
+        self,
+        item: _Happened,
+        exchange: int,
+        part: int,
+        *,
+        gate: bool = False,
+        needed: bool = True,
+        tick: int = 0,
+        behind: int = 0,
     ) -> None:
         step = item.step
         last = self._last.get(step.id)
@@ -246,7 +253,7 @@ class _Reader:
             waited = item.at_ns - last.at_ns > ADJACENT_NS
         turns, gap = self._passed(item, loop, tick)
         where = loop, step.dispatched.task, tick
-        mark = Mark(step.id, exchange, part, gate, needed, *where, waited and gate, turns, gap, item.at_ns)
+        mark = Mark(step.id, exchange, part, gate, needed, *where, waited and gate, turns, gap, item.at_ns, behind)
         if mark.suspended:
             self._waited[step.id] = len(self.marks)
         if exchange:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from agentrace.capture.answers import control_passed
+from agentrace.capture.scope import FLOW
 from agentrace.capture.step import Step
 from agentrace.replay.marks import Order
 from agentrace.replay.order import Turnstile
@@ -46,10 +49,11 @@ class InTurn:
                 over = loop.create_future()
                 loop.call_later(left, end, over)
                 await over
-        if self._turnstile is not None:
-            await self._turnstile.turn(self._source, exchange, part)
-        else:
-            await control_passed()
+        with self._inside():
+            if self._turnstile is not None:
+                await self._turnstile.turn(self._source, exchange, part)
+            else:
+                await control_passed()
         self._stop_if_latched()
 
     def never(self) -> NoReturn:
@@ -60,14 +64,25 @@ class InTurn:
 
     async def never_turn(self) -> NoReturn:
         """Wait for the cancellation that ended the call in the recorded run."""
-        if self._turnstile is not None:
-            await self._turnstile.endless(self._source)
-        else:
-            import asyncio
+        with self._inside():
+            if self._turnstile is not None:
+                await self._turnstile.endless(self._source)
+            else:
+                import asyncio
 
-            if asyncio._get_running_loop() is not None:
-                await asyncio.get_running_loop().create_future()
+                if asyncio._get_running_loop() is not None:
+                    await asyncio.get_running_loop().create_future()
         raise self._hangs()
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """What resumes the task meanwhile belongs to the call, as it did."""
+        outside = FLOW.get()
+        FLOW.set(self._step)
+        try:
+            yield
+        finally:
+            FLOW.set(outside)
 
     def _hangs(self) -> BaseException:
         report = f"{self._step.path} was cancelled in the recorded run, and is not now"
