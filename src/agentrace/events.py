@@ -110,6 +110,12 @@ class Timer(Part, frozen=True):
     """The iteration of the loop."""
     ts: int
     """When, in wall-clock nanoseconds since 1970."""
+    parent: int = 0
+    """The step that encloses what made the timer; 0 for none."""
+    flow: str = ""
+    """What made it, as in ``StepDispatched``."""
+    ordinal: int = 0
+    """How many timers this flow made before, under the same enclosing step."""
 
 
 class Event(Struct, frozen=True, array_like=True, kw_only=False):
@@ -617,14 +623,13 @@ class ExchangeEnded(Event, frozen=True, tag=25):
 
 class TimersFired(Event, frozen=True, tag=26):
     """Timers of the program, such as sleeps and timeouts, that an event loop called. Those of libraries at work on a
-    model, tool or retriever call are not among them. Written at the loop's next step, and when it is closed."""
+    model, tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and
+    when the loop is closed."""
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""
     timers: list[Timer]
-    """The latest 100 since the loop told the last ones, in the order in which they were called."""
-    skipped: int = 0
-    """How many were called before these."""
+    """Those since the loop told the last ones, in the order in which they were called."""
     over: bool = False
     """Whether the loop was closed: it called no others."""
 

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from agentrace.capture import process
 from agentrace.capture.guard import fault
-from agentrace.capture.iterations import AFTER, BEFORE, is_the_programs
+from agentrace.capture.iterations import BEFORE
 from agentrace.capture.scope import FLOW, Flow
 
 _ATTRIBUTE: Final = "_agentrace_flow"
@@ -102,17 +102,30 @@ def carry_asyncio(module: ModuleType) -> None:
     if "_run_once" in vars(module.BaseEventLoop):  # private; without it, ticks are told less exactly
         replace(module.BaseEventLoop, "_run_once", _run_once)
         replace(module.BaseEventLoop, "close", _close)
+        replace(module.BaseEventLoop, "call_at", _call_at)
         replace(module.events.TimerHandle, "_run", _timer_called)
+
+
+def _call_at(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call_at(self: Any, when: Any, callback: Any, *args: Any, **context: Any) -> Any:
+        timer = original(self, when, callback, *args, **context)
+        recording = process.current
+        try:
+            if recording is not None:
+                recording.scope.timer_made(timer, self, recording.flow())
+        except Exception as error:
+            fault(error)
+        return timer
+
+    return call_at
 
 
 def _timer_called(original: Callable[..., Any]) -> Callable[..., Any]:
     def _run(self: Any) -> None:
         recording = process.current
         try:
-            if recording is not None and is_the_programs(self):
-                made_in = self._context.get(FLOW)
-                run = None if made_in is None or made_in.run.closed else made_in.run
-                recording.scope.fired(self._loop, run)
+            if recording is not None:
+                recording.scope.timer_called(self)
         except Exception as error:
             fault(error)
         original(self)
@@ -148,9 +161,6 @@ def _run_once(original: Callable[..., Any]) -> Callable[..., Any]:
             original(self)
         finally:
             self._agentrace_last = None
-            after = self.__dict__.get(AFTER)
-            if after is not None:
-                after()
 
     return _run_once
 

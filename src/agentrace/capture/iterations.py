@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from agentrace import events
 from agentrace.capture.scope import FLOW, Flow
@@ -15,17 +15,13 @@ if TYPE_CHECKING:
 
 TURN: Final = "_agentrace_turn"
 """The attribute in which a loop whose iterations are counted keeps their number."""
-FIRED: Final = "_agentrace_fired"
-"""The attribute that holds the iterations in which it called timers of the program since this was told."""
+TIMERS: Final = "_agentrace_timers"
+"""The attribute that holds its timers."""
 LAST: Final = "_agentrace_last"
 """The attribute that holds the last callback that was ready when the iteration began."""
 BEFORE: Final = "_agentrace_before"
 """The attribute of such a loop that holds what is called at the beginning of each iteration, on a replay."""
-AFTER: Final = "_agentrace_after"
-"""The same at its end."""
-ON_TIMER: Final = "_agentrace_on_timer"
-"""The attribute that holds what is called for each of them, on a replay."""
-_MOST_FIRED: Final = 100
+_MOST_CALLED: Final = 100
 _MOST_BEHIND: Final = 64
 
 
@@ -55,42 +51,87 @@ def behind(loop: Any) -> int:
     return 0  # it was called before, or is far away
 
 
-class Fired:
-    """The timers of the program that one loop has called since it told them."""
+class Made(ref[Any]):
+    """A timer of the program, known by what made it, in the order in which that made timers."""
 
-    __slots__ = ("_skipped", "_timers", "count")
+    __slots__ = ("flow", "key", "ordinal")
+
+    flow: Flow
+    ordinal: int
+    key: int
+
+    @property
+    def told(self) -> tuple[str, int]:
+        """The same under any schedule: the flow, with the steps around it, and how many timers it made before."""
+        return f"{self.flow.step_path}|{self.flow.path}", self.ordinal
+
+
+class Timers:
+    """The timers of the program in one loop: those that it may call, and those it has called and not told."""
+
+    __slots__ = ("_called", "_made")
 
     def __init__(self) -> None:
-        self._timers: deque[tuple[int, int, RunRecording | None]] = deque(maxlen=_MOST_FIRED)
-        """Of each its iteration, when it was called, and whose it is."""
-        self.count = 0
-        """How many there were in all."""
-        self._skipped = 0
+        self._made: dict[int, Made] = {}
+        """By identity of the timer, which has no place for anything of ours."""
+        self._called: list[tuple[int, int, Made]] = []
+        """Of each its iteration, and when it was called."""
 
-    def __bool__(self) -> bool:
-        return bool(self._timers)
+    def make(self, timer: Any, flow: Flow) -> Made:
+        """A timer was made."""
+        made = self._made[id(timer)] = Made(timer, self._forget)
+        made.flow, made.key = flow, id(timer)
+        made.ordinal, flow.timers = flow.timers, flow.timers + 1
+        return made
 
-    def add(self, turn: int, run: RunRecording | None) -> None:
+    def made(self, timer: Any) -> Made | None:
+        """What is known of a timer that was not called yet; ``None`` if it is not the program's."""
+        return self._made.get(id(timer))
+
+    def call(self, timer: Any, turn: int) -> Made | None:
         """A timer is called in this iteration."""
-        self.count += 1
-        self._skipped += len(self._timers) == _MOST_FIRED
-        self._timers.append((turn, time.monotonic_ns(), run))
+        made = self._made.pop(id(timer), None)
+        if made is not None:
+            self._called.append((turn, time.monotonic_ns(), made))
+        return made
 
-    def of(self, run: RunRecording) -> tuple[list[events.Timer], int]:
-        """Takes out those of ``run``, and of none; and how many were forgotten."""
+    @property
+    def any(self) -> bool:
+        """Whether there is one to tell."""
+        return bool(self._called)
+
+    @property
+    def many(self) -> bool:
+        """Whether it is time to tell them."""
+        return len(self._called) >= _MOST_CALLED
+
+    def runs(self) -> set[RunRecording]:
+        """The runs that those belong to that were called."""
+        return {made.flow.run for _, _, made in self._called}
+
+    def take(self, run: RunRecording) -> list[events.Timer]:
+        """Those of ``run`` that were called, which are told now."""
         since = run.clock.wall_ns() - time.monotonic_ns()
-        told = [events.Timer(turn, since + at) for turn, at, of in self._timers if of in (run, None)]
-        left = [timer for timer in self._timers if timer[2] not in (run, None)]
-        self._timers.clear()
-        self._timers.extend(left)
-        skipped, self._skipped = self._skipped, 0
-        return told, skipped
+        told, left = [], []
+        for called in self._called:
+            turn, at, made = called
+            flow = made.flow
+            if flow.run is run:
+                told.append(events.Timer(turn, since + at, flow.parent, flow.path, made.ordinal))
+            elif not flow.run.closed:
+                left.append(called)
+        self._called = left
+        return told
+
+    def _forget(self, made: Made) -> None:
+        if self._made.get(made.key) is made:
+            del self._made[made.key]
 
 
-def fired_in(loop: Any) -> Fired:
-    """The timers that ``loop`` has called."""
-    fired: Fired | None = getattr(loop, FIRED, None)
-    if fired is None:
-        fired = Fired()
-        setattr(loop, FIRED, fired)
-    return fired
+def timers_of(loop: Any) -> Timers:
+    """The timers of the program in ``loop``."""
+    timers: Timers | None = getattr(loop, TIMERS, None)
+    if timers is None:
+        timers = Timers()
+        setattr(loop, TIMERS, timers)
+    return timers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from agentrace import events
-from agentrace.capture.iterations import FIRED, ON_TIMER, TURN, behind, fired_in
+from agentrace.capture.iterations import TIMERS, TURN, Timers, behind, is_ours, timers_of
 
 if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
@@ -78,7 +78,8 @@ class ProcessScope:
             return 0
         turn: int = getattr(loop, TURN, 0)
         if turn:
-            if getattr(loop, FIRED, None):
+            timers: Timers | None = getattr(loop, TIMERS, None)
+            if timers is not None and timers.any:
                 self._tell_timers(loop, flow.run)
             return turn
         state = flow.loop
@@ -98,28 +99,41 @@ class ProcessScope:
         tick = self.tick(flow)
         return tick, behind(self.running_loop()) if tick else 0
 
-    def fired(self, loop: Any, run: RunRecording | None) -> None:
-        """A timer of the program is called by ``loop``; ``run`` is that of the flow that made it."""
-        turn = getattr(loop, TURN, 0)
-        if not turn:
+    def timer_made(self, timer: Any, loop: Any, flow: Flow) -> None:
+        """A timer of ``loop`` was made in ``flow``."""
+        if flow.answered or is_ours(timer) or not hasattr(loop, "_run_once"):
             return
-        told = getattr(loop, ON_TIMER, None)
-        if told is not None:
-            told()
-        fired_in(loop).add(turn, run)
+        made = timers_of(loop).make(timer, flow)
+        if flow.run.tape is not None:
+            flow.run.tape.timer_made(loop, timer, made.told)
+
+    def timer_called(self, timer: Any) -> None:
+        """A timer is called by its loop."""
+        loop = timer._loop
+        timers: Timers | None = getattr(loop, TIMERS, None)
+        made = None if timers is None else timers.call(timer, getattr(loop, TURN, 0))
+        if timers is None or made is None:
+            return
+        run = made.flow.run
+        if run.tape is not None:
+            run.tape.timer_called(loop, made.told)
+        if timers.many and not run.closed:
+            self._tell_timers(loop, run)
 
     def closing(self, loop: Any) -> None:
         """``loop`` is closed: what it has not told yet is all there is."""
-        state = self._loops.get(loop)
-        run = None if state is None or state.run is None else state.run()
-        if run is not None and not run.closed:
-            self._tell_timers(loop, run, over=True)
+        timers, state = getattr(loop, TIMERS, None), self._loops.get(loop)
+        runs = set() if timers is None else timers.runs()
+        latest = None if state is None or state.run is None else state.run()
+        for run in runs if latest is None else {latest, *runs}:
+            if not run.closed:
+                self._tell_timers(loop, run, over=True)
 
     def _tell_timers(self, loop: Any, run: RunRecording, *, over: bool = False) -> None:
-        fired = getattr(loop, FIRED, None)
-        timers, skipped = ([], 0) if fired is None else fired.of(run)
-        if timers or over:
-            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, timers, skipped, over)
+        timers: Timers | None = getattr(loop, TIMERS, None)
+        told = [] if timers is None else timers.take(run)
+        if told or over:
+            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, told, over)
 
 
 def _no_loop() -> None:

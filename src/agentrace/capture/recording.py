@@ -64,6 +64,14 @@ class Tape(Protocol):
         """A recorded value as a Python value."""
         ...
 
+    def timer_made(self, loop: Any, timer: Any, told: tuple[str, int], /) -> None:
+        """The program made a timer in an event loop, which is told by its flow and its ordinal there."""
+        ...
+
+    def timer_called(self, loop: Any, told: tuple[str, int], /) -> None:
+        """The loop calls it now."""
+        ...
+
     def stopped(self) -> BaseException | None:
         """What to raise if the replay has diverged."""
         ...

@@ -39,6 +39,7 @@ class Flow:
         "step_path",
         "task",
         "thread",
+        "timers",
         "values",
     )
 
@@ -64,6 +65,8 @@ class Flow:
         self.branches: dict[str, int] = {}
         self.values = 0
         """Values of the outside world that this flow has asked for."""
+        self.timers = 0
+        """Timers of event loops that it has made."""
         self.loop: LoopState | None = None
         self._derived: dict[int, Flow] | None = None
         self.step: Any = None

@@ -10,12 +10,13 @@ handed over when the loop has gone round often enough for everything else that w
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from typing import Any, Final, Protocol
 
 from agentrace.capture.answers import END
 from agentrace.capture.guard import fault
-from agentrace.capture.iterations import AFTER, BEFORE, ON_TIMER, TURN, fired_in, is_the_programs
+from agentrace.capture.iterations import BEFORE, TURN, is_the_programs, timers_of
 from agentrace.capture.scope import FLOW
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
@@ -25,10 +26,12 @@ from agentrace.replay.parked import Parked, call
 _POLL: Final = 0.0005
 _MOST_TURNS: Final = 100
 """Iterations that are counted; what took more came when the loop had nothing else to do."""
-_LATE: Final = 1.0
-"""Seconds after the call of a recorded timer at which one of this program is due that cannot be the same one."""
 _HELD_NS: Final = 30_000_000
+"""How long an iteration is held for what threads did before it."""
 _MOST_HELD_NS: Final = 200_000_000
+"""How long iterations are held in vain in all, until none is any more."""
+_PURGE: Final = 256
+"""How many timers are kept until those that were cancelled are forgotten."""
 _HOPS: Final = 12
 """Iterations for which a loop that does not tell what is ready counts as busy."""
 
@@ -54,8 +57,8 @@ class Pointer(Protocol):
         """The mark of the next timer of a recorded loop."""
         ...
 
-    def timer_came(self, loop: int) -> None:
-        """A timer of the program is called now."""
+    def skip(self, index: int) -> None:
+        """The program does not come to a mark any more."""
         ...
 
     def settled(self, gate: int, came_ns: int) -> bool:
@@ -81,8 +84,12 @@ class InLoop:
         self.parked: dict[int, Parked] = {}
         self.opened: set[int] = set()
         """Gates that were let go and have not gone on yet."""
-        self.held: list[Any] = []
-        """Timers that may not be called in this iteration."""
+        self._timers: dict[tuple[str, int], Any] = {}
+        """Timers of the program that were not called, by what made them. They are not in the loop but when it is their
+        turn, or while it is not known what comes."""
+        self._purge_at = _PURGE
+        self._loose = False
+        """Whether they are in the loop."""
         self.watched = False
         """Whether somebody looks now and then whether the recorded order can be reached."""
         self._pointer = pointer
@@ -96,9 +103,8 @@ class InLoop:
         self._held_ns = 0
         """How long iterations have been held in vain."""
         if self.counted:
+            clock.jump(loop.time())  # never back: there may have been a replay before
             setattr(loop, BEFORE, self._before_iteration)
-            setattr(loop, AFTER, self._after_iteration)
-            setattr(loop, ON_TIMER, self._timer_called)
             loop.time = clock.time
 
     def passed(self, mark: Mark) -> None:
@@ -133,14 +139,21 @@ class InLoop:
         return waited_for is not None and len(waited_for) <= 1 and waiting.others_blocked(self._pointer.earlier_threads)
 
     @property
-    def called(self) -> int:
-        """How many timers of the program the loop has called."""
-        return fired_in(self.loop).count if self.counted else 0
+    def has_timers(self) -> bool:
+        """Whether the program waits for its time to come."""
+        return any(not timer.cancelled() for timer in self._timers.values())
 
-    def timers(self) -> list[Any]:
-        """The timers of the program that wait for their time, in its order."""
-        timers = [*getattr(self.loop, "_scheduled", ()), *self.held]
-        return sorted(timer for timer in timers if not timer.cancelled() and is_the_programs(timer))
+    def made(self, timer: Any, told: tuple[str, int], ordinal: int) -> None:
+        """A timer of the program; ``ordinal`` is that of the loop that called it in the recorded run, 0 if none did."""
+        self.ordinal = self.ordinal or ordinal
+        if len(self._timers) >= self._purge_at:
+            self._timers = {key: kept for key, kept in self._timers.items() if not kept.cancelled()}
+            self._purge_at = 2 * len(self._timers) + _PURGE
+        self._timers[told] = timer
+
+    def called(self, told: tuple[str, int]) -> None:
+        """It is called now."""
+        self._timers.pop(told, None)
 
     # -- what happens in the loop --------------------------------------------------------------------------------
 
@@ -160,6 +173,7 @@ class InLoop:
         """Do what has to be done before an iteration; whether it is too early, since other threads come first."""
         with self._pointer.lock:
             if self._pointer.free:
+                self._leave()
                 return False
             idle = not waiting.ready(self.loop)
             early = self._look()
@@ -167,14 +181,10 @@ class InLoop:
                 self._look_at_timers(idle and not waiting.ready(self.loop))
             return early
 
-    def _after_iteration(self) -> None:
-        for timer in self.held:
-            heapq.heappush(self.loop._scheduled, timer)
-        self.held = []
-
-    def _timer_called(self) -> None:
-        if self.ordinal:
-            self._pointer.timer_came(self.ordinal)
+    def _leave(self) -> None:
+        """Leave the loop as it was, but that its time does not go back."""
+        self._give_back()
+        self.loop.__dict__.pop(BEFORE, None)
 
     def _hop(self) -> None:
         """For loops that do not tell when an iteration begins: once in each while a gate waits."""
@@ -281,35 +291,68 @@ class InLoop:
 
     def _look_at_timers(self, idle: bool) -> None:
         """Call the timers whose iteration this is, and no others; ``idle`` if nothing else happens in the loop now."""
-        if self.ordinal not in self._pointer.order.over and self._pointer.timer(self.ordinal) is None:
-            return  # it is not known what comes
-        timers, coming = self.timers(), self._coming_timers()
-        fits = bool(coming and timers) and timers[0].when() <= self._clock.at(coming[0]) + _LATE
-        if idle and coming and not fits:
-            self._pointer.timer_came(self.ordinal)  # the program has made none: it does not do exactly what it did
+        recorded = self._pointer.timer(self.ordinal)
+        if recorded is None and not self._timers:
+            return
+        if recorded is None and self.ordinal not in self._pointer.order.over:
+            self._give_back()  # it is not known what comes
+            return
+        self._hold()
+        coming = self._coming_timers()
+        timers = [timer for index in coming if (timer := self._live(index)) is not None]
+        left = self.left(self._marks[coming[0]]) if coming else 0
+        if len(timers) < len(coming) and idle and self.alone():
+            for index in coming:
+                if self._live(index) is None:
+                    self._pointer.skip(index)  # the program has not made it: it does not do exactly what it did
             self._again()
-            self._hold(timers)
-        elif fits and self.left(self._marks[coming[0]]) <= 0:
-            self._bring(timers[min(len(coming), len(timers)) - 1].when())
-            self._hold(timers[len(coming) :])
-        elif fits and self.left(self._marks[coming[0]]) <= _MOST_TURNS and self.alone():
-            self._hold(timers)
+        elif timers and left <= 0:
+            self._bring(timers)
+        elif timers and left <= _MOST_TURNS and self.alone():
             self._again()
-        elif timers and idle and self._is_waited_for():
-            self._bring(timers[0].when())
-            self._hold(timers[1:])
-        else:
-            self._hold(timers)
+        elif idle and self._is_waited_for():
+            self._bring(timers or self._earliest())
+
+    def _live(self, index: int) -> Any:
+        """The timer of a mark; ``None`` if there is none."""
+        timer = self._timers.get(self._marks[index].timer)
+        return None if timer is None or timer.cancelled() else timer
+
+    def _earliest(self) -> list[Any]:
+        return sorted(timer for timer in self._timers.values() if not timer.cancelled())[:1]
 
     def _is_waited_for(self) -> bool:
         """Whether what comes next has to be done in this loop, or nothing comes any more."""
         following = self._pointer.next()
         return following >= len(self._marks) or self._marks[following].loop == self.ordinal
 
-    def _bring(self, due: float) -> None:
-        """See to it that a timer need not be waited for, unless something real goes on as well."""
+    def _bring(self, timers: list[Any]) -> None:
+        """Have timers called in this order, now if nothing real goes on beside them, and else when it is their time."""
+        due = -math.inf
+        for timer, when in zip(timers, sorted(timer.when() for timer in timers), strict=True):
+            due = timer._when = max(when, math.nextafter(due, math.inf))
+            heapq.heappush(self.loop._scheduled, timer)
         if due > self._clock.time() and self.alone():
             self._clock.jump(due)
+
+    def _hold(self) -> None:
+        """Take the timers of the program out of the loop."""
+        self._loose = False
+        made = timers_of(self.loop).made
+        others = [timer for timer in self.loop._scheduled if made(timer) is None]
+        if len(others) < len(self.loop._scheduled):
+            heapq.heapify(others)
+            self.loop._scheduled = others
+        if self._timers:
+            self._pointer.watch(self.loop)
+
+    def _give_back(self) -> None:
+        """Put them into the loop again."""
+        if not self._loose:
+            self._hold()
+            for timer in self._timers.values():
+                heapq.heappush(self.loop._scheduled, timer)
+            self._loose = True
 
     def _open(self, gates: list[Parked]) -> None:
         """Let gates go, each in its place among what is ready."""
@@ -359,14 +402,6 @@ class InLoop:
             if mark.is_timer:
                 found.append(index)
         return found
-
-    def _hold(self, timers: list[Any]) -> None:
-        if timers:
-            self.held = timers
-            held = set(map(id, timers))
-            self.loop._scheduled = [timer for timer in self.loop._scheduled if id(timer) not in held]
-            heapq.heapify(self.loop._scheduled)
-            self._pointer.watch(self.loop)
 
 
 def _in_one_iteration(one: Mark, other: Mark) -> bool:

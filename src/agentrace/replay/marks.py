@@ -54,6 +54,8 @@ class Mark(Struct, frozen=True, gc=False):
     """Time since its step was dispatched."""
     behind: int = 0
     """How many callbacks of the program that were ready when the iteration began came after it."""
+    timer: tuple[str, int] = ("", 0)
+    """What made a timer: its flow, and how many it made before."""
 
     @property
     def is_timer(self) -> bool:
@@ -75,6 +77,8 @@ class Order(Struct, frozen=True):
     marks: Sequence[Mark]
     places: dict[tuple[int, int, int], int]
     """Index by step, exchange and part."""
+    timers: dict[tuple[str, int], int]
+    """The same for timers, by what made them."""
     over: frozenset[int]
     """Loops that are known to have called no timers but those among the marks."""
 
@@ -82,14 +86,13 @@ class Order(Struct, frozen=True):
 def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
     """The marks of a run's events, which are in the order of seq."""
     told = list(recorded)
-    fired = [event for event in told if isinstance(event, events.TimersFired)]
-    unknown = {timers.loop for timers in fired if timers.skipped}  # some were forgotten: nobody can count them
     reader = _Reader(trace)
-    for item in _as_it_happened(trace, told, unknown):
+    for item in _as_it_happened(trace, told):
         reader.read(item)
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
-    over = frozenset(timers.loop for timers in fired if timers.over and timers.loop not in unknown)
-    return Order(reader.marks, places, over)
+    timers = {mark.timer: index for index, mark in enumerate(reader.marks) if mark.is_timer}
+    over = frozenset(event.loop for event in told if isinstance(event, events.TimersFired) and event.over)
+    return Order(reader.marks, places, timers, over)
 
 
 class _Happened(Struct, frozen=True, gc=False):
@@ -108,9 +111,7 @@ class _Happened(Struct, frozen=True, gc=False):
     """Of a timer."""
 
 
-def _as_it_happened(
-    trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent], unknown: set[int]
-) -> list[_Happened]:
+def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> list[_Happened]:
     """What happened, in order. What a wire carried is written a little later than it came; the rest at once."""
     items: list[_Happened] = []
     began: dict[int, int] = {}
@@ -123,8 +124,7 @@ def _as_it_happened(
             items.append(_Happened(now, event, None))
             continue
         if isinstance(event, events.TimersFired):
-            if event.loop not in unknown:
-                items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.timers]
+            items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.timers]
             continue
         step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
         if step is None:
@@ -155,6 +155,7 @@ class _Reader:
 
     def __init__(self, trace: Trace) -> None:
         self.marks: list[Mark] = []
+        self._steps = trace.steps
         self._answered = {step.id for step in boundaries(trace.steps)}
         self._inside: set[int] = set()
         self._last_ns = 0
@@ -191,7 +192,9 @@ class _Reader:
         event = item.event
         if isinstance(event, events.Timer):
             turns, gap = self._passed(item, item.loop, event.tick)
-            self.marks.append(Mark(0, 0, TIMER, False, True, item.loop, 0, event.tick, False, turns, gap))
+            enclosing = self._steps.get(event.parent)
+            made = f"{'' if enclosing is None else enclosing.path}|{event.flow}", event.ordinal
+            self.marks.append(Mark(0, 0, TIMER, False, True, item.loop, 0, event.tick, False, turns, gap, timer=made))
         elif event.parent not in self._inside and event.parent not in self._answered:
             turns, gap = self._passed(item, event.loop, event.tick)
             gate = not event.loop  # a loop is not held up

@@ -99,6 +99,23 @@ class Turnstile:
                 self._pass(index)
             self._advance()
 
+    def timer_made(self, loop: Any, timer: Any, told: tuple[str, int]) -> None:
+        """A timer of the program is made in a loop."""
+        with self.lock:
+            if not self.free:
+                index = self.order.timers.get(told)
+                self._loop(loop).made(timer, told, 0 if index is None else self._marks[index].loop)
+
+    def timer_called(self, loop: Any, told: tuple[str, int]) -> None:
+        """It is called now."""
+        with self.lock:
+            if not self.free:
+                self._loop(loop).called(told)
+                index = self.order.timers.get(told)
+                if index is not None:
+                    self._pass(index)
+                    self._advance()
+
     def wait(self, step: int, exchange: int, part: int) -> None:
         """Return when it is the turn of this part of the answer to ``step``."""
         gate = self._places.get((step, exchange, part))
@@ -239,12 +256,10 @@ class Turnstile:
             found.popleft()
         return found[0] if found else None
 
-    def timer_came(self, loop: int) -> None:
-        """A timer of the program is called now."""
-        index = self.timer(loop)
-        if index is not None:
-            self._pass(index)
-            self._advance()
+    def skip(self, index: int) -> None:
+        """The program does not come to a mark any more."""
+        self._pass(index)
+        self._advance()
 
     def settled(self, gate: int, came_ns: int) -> bool:
         """Whether the other threads have done what they did before a gate opened."""
@@ -272,17 +287,9 @@ class Turnstile:
         mark = self._marks[index]
         loop = waiting.running_loop() if mark.loop else None
         if loop is not None:
-            here = self._loop(loop)
-            if not here.ordinal:
-                self._called_before(mark.loop, here.called)
-            here.passed(mark)
+            self._loop(loop).passed(mark)
         if self._loops and not mark.is_timer:
             self._clock.passed(index, all(one.alone() or one.loop.is_closed() for one in self._loops.values()))
-
-    def _called_before(self, loop: int, count: int) -> None:
-        """Timers that were called before the first mark of a loop, and could not be told to be that loop's."""
-        for timer in list(self._timers.get(loop, ()))[:count]:
-            self._passed[timer] = 1
 
     def _advance(self) -> None:
         """Wake what the pointer stands at, or has left behind."""
@@ -347,7 +354,7 @@ class Turnstile:
         with self.lock:
             here.watched = False
             endless = any(one[0] is loop for one in self._endless.values())
-            waits = endless or bool(here.parked) or bool(here.timers())
+            waits = endless or bool(here.parked) or here.has_timers
             hung = self._look() if waits else 0
             if waits:
                 self.watch(loop)
@@ -365,7 +372,7 @@ class Turnstile:
             return 0
         parked = [one.gate for one in self._parked() if not one.cancelled]
         waits = [gate for gate in parked if gate != following]
-        held = (self.timer(loop.ordinal) for loop in self._loops.values() if loop.timers())
+        held = (self.timer(loop.ordinal) for loop in self._loops.values() if loop.has_timers)
         waits += [timer for timer in held if timer is not None and timer != following]
         if waits:
             first = min(waits)
@@ -380,7 +387,7 @@ class Turnstile:
     def _at_work(self) -> bool:
         """Whether something of the program may still go on by itself."""
         return not waiting.others_blocked() or any(
-            one.loop.is_running() and (waiting.ready(one.loop) or one.timers()) for one in self._loops.values()
+            one.loop.is_running() and (waiting.ready(one.loop) or one.has_timers) for one in self._loops.values()
         )
 
     def _relax(self, index: int, instead: Mark) -> None:

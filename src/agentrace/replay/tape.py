@@ -145,6 +145,21 @@ class ExactTape:
             self._turnstile.began(expected.id)
         return self._answer_of(expected, step)
 
+    def timer_made(self, loop: Any, timer: Any, told: tuple[str, int], /) -> None:
+        """The program made a timer in an event loop."""
+        if self._turnstile is not None:
+            self._turnstile.timer_made(loop, timer, told)
+
+    def timer_called(self, loop: Any, told: tuple[str, int], /) -> None:
+        """The loop calls it now."""
+        if self._turnstile is not None:
+            self._turnstile.timer_called(loop, told)
+
+    def end(self) -> None:
+        """The replay is over: loops and threads that go on are as they were before."""
+        if self._turnstile is not None:
+            self._turnstile.open_all()
+
     def value(self, flow: str, source: str, label: str, /) -> Raw:
         """The recorded value that answers the next request of a flow."""
         with self._lock:

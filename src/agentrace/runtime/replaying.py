@@ -166,6 +166,7 @@ class Replaying:
         try:
             runtime.shutdown()
         finally:
+            self.tape.end()
             self._allow_network()
             for name, value in self._credentials.items():
                 if os.environ.get(name) == value:
