@@ -27,8 +27,10 @@ _POLL: Final = 0.0005
 _MOST_TURNS: Final = 100
 """Iterations that are counted; what took more came when the loop had nothing else to do."""
 _HELD_NS: Final = 30_000_000
-"""How long an iteration is held for what threads did before it."""
-_MOST_HELD_NS: Final = 200_000_000
+"""How long an iteration is held for what threads did before it, if none of them is at work."""
+_LONG_HELD_NS: Final = 1_000_000_000
+"""The same if one is."""
+_MOST_HELD_NS: Final = 2_000_000_000
 """How long iterations are held in vain in all, until none is any more."""
 _PURGE: Final = 256
 """How many timers are kept until those that were cancelled are forgotten."""
@@ -63,6 +65,10 @@ class Pointer(Protocol):
 
     def settled(self, gate: int, came_ns: int) -> bool:
         """Whether the other threads have done what they did before this came."""
+        ...
+
+    def arrived(self) -> None:
+        """This thread goes on when others have done something."""
         ...
 
     def watch(self, loop: Any) -> None:
@@ -100,6 +106,8 @@ class InLoop:
         self._ahead = 0
         """By how many the iterations are further than in the recorded run."""
         self._hopping = False
+        self._held = -1, 0
+        """The gate or timer that the latest iteration was held for, and since when."""
         self._held_ns = 0
         """How long iterations have been held in vain."""
         if self.counted:
@@ -228,22 +236,23 @@ class InLoop:
         return False
 
     def _is_held(self) -> bool:
-        """Whether this is the iteration of a gate, and threads have to do something before, so that it has to wait."""
-        first = min(self.parked, default=-1)
+        """Whether this is the iteration of a gate or a timer, but threads have to do something before."""
+        timer = self._pointer.timer(self.ordinal)
+        coming = [*self.parked] if timer is None or self._live(timer) is None else [*self.parked, timer]
+        first = min(coming, default=-1)
         if first < 0 or self._held_ns > _MOST_HELD_NS or self.left(self._marks[first]) > 0:
             return False
-        if any(self._missing_here(index) for index in range(self._pointer.next(), first)):
+        missing = [index for index in range(self._pointer.next(), first) if self._pointer.missing(index)]
+        if not missing or any(self._marks[index].loop == self.ordinal for index in missing):
             return False
-        parked = self.parked[first]
-        parked.held_ns = parked.held_ns or waiting.now_ns()
-        held = waiting.now_ns() - parked.held_ns
-        if held > _HELD_NS:
+        if self._held[0] != first:
+            self._held = first, waiting.now_ns()
+        held = waiting.now_ns() - self._held[1]
+        if held > _LONG_HELD_NS or (held > _HELD_NS and waiting.others_blocked()):
             self._held_ns += held  # the threads may wait for the loop
-            parked.held_ns = 1
-        return held <= _HELD_NS
-
-    def _missing_here(self, index: int) -> bool:
-        return self._marks[index].loop == self.ordinal and self._pointer.missing(index)
+            return False
+        self._pointer.arrived()
+        return True
 
     def _together(self) -> list[Parked]:
         """The gates that come in one iteration, if all that came before it has come."""

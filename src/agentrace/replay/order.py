@@ -79,7 +79,7 @@ class Turnstile:
         """A step was dispatched."""
         index = self._places.get((step, 0, BEGIN))
         with self.lock:
-            self._arrived()
+            self.arrived()
             if index is not None:
                 self._pass(index)
                 self._advance()
@@ -124,7 +124,7 @@ class Turnstile:
         with self.lock:
             if self.free or self._passed[gate]:
                 return
-            self._arrived()
+            self.arrived()
             self._give_way(gate)
             if self.next() >= gate and self.settled(gate, 0):
                 self._enter(gate)
@@ -154,7 +154,7 @@ class Turnstile:
             self.wait(step, exchange, part)  # the answer came without a pause of the task
             return
         with self.lock:
-            self._arrived()
+            self.arrived()
             here = self._loop(loop)
             if not mark.suspended and self.next() >= gate and self.settled(gate, 0):
                 self._enter(gate)
@@ -194,7 +194,7 @@ class Turnstile:
         with self.lock:
             here = self._loop(loop)
             self._endless[step] = (loop, future)
-            self._arrived()
+            self.arrived()
             self.watch(loop)
         try:
             await self._resumed_to_be_cancelled(here, step)
@@ -328,7 +328,8 @@ class Turnstile:
                     timeout = _LOOK
                     self._look()
 
-    def _arrived(self) -> None:
+    def arrived(self) -> None:
+        """The calling thread has come to its next mark, or goes on when others have done something."""
         if self._settling.arrived(get_ident()):
             self._advance()
 

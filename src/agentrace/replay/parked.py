@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +12,7 @@ from agentrace.replay import waiting
 class Parked:
     """A gate that waits for its turn."""
 
-    __slots__ = ("came_ns", "cancelled", "future", "gate", "held_ns", "hops", "lock", "loop", "strict", "thread")
+    __slots__ = ("came_ns", "cancelled", "future", "gate", "hops", "lock", "loop", "strict")
 
     def __init__(self, gate: int, loop: Any = None) -> None:
         self.gate = gate
@@ -20,13 +20,10 @@ class Parked:
         """``None`` in a thread."""
         self.future: Any = None if loop is None else loop.create_future()
         self.lock: Any = None
-        self.thread = get_ident()
         self.came_ns = 0
         """When its turn came."""
         self.hops = 0
         """How often its loop has looked at it since."""
-        self.held_ns = 0
-        """Since when its loop is held for it."""
         self.cancelled = False
         """Whether it does not go on by itself, but is cancelled."""
         self.strict = False

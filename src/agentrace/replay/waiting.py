@@ -60,19 +60,18 @@ _BLOCKED_IN: Final[dict[tuple[str, str], Callable[[FrameType], bool]]] = {
     ("threading.py", "_join_os_thread"): _other_ended,
     ("selectors.py", "select"): _called,
     ("queue.py", "get"): _never,
-    ("thread.py", "_worker"): _has_work,
+    ("concurrent/futures/thread.py", "_worker"): _has_work,
     ("subprocess.py", "_try_wait"): _never,
-    ("popen_fork.py", "poll"): _never,
-    ("background.py", "_run"): _never,
-    ("behind.py", "_work"): _never,
+    ("multiprocessing/popen_fork.py", "poll"): _never,
 }
-"""File and function of the top Python frame of a thread that is blocked, or has nothing to do; and how one sees that
-what it waits for has come about, so that it is about to go on."""
+"""File of the standard library and function of the top Python frame of a thread that is blocked, or has nothing to do;
+and how one sees that what it waits for has come about, so that it is about to go on."""
 
 
-_WAITING_HERE: Final = frozenset({("order.py", "_sleep"), ("turns.py", "never")})
-"""The same for threads that wait for their turn; one that just got it is there as well."""
-_TURNS: Final = frozenset(name for _, name in _WAITING_HERE)
+_TURNS: Final = frozenset({"_sleep", "never"})
+"""Functions of this package in which threads wait for their turn; one that just got it is there as well."""
+_WAITING_HERE: Final = _TURNS | {"_before_iteration"}
+"""The same, and where the thread of an event loop waits for what other threads do before its next iteration."""
 _known: dict[CodeType, Callable[[FrameType], bool] | None] = {}
 """Of code that was seen: for threads that wait, whether they are about to go on; ``None`` for those at work."""
 
@@ -136,7 +135,9 @@ def _is_ours(frame: FrameType | None) -> bool:
 
 
 _OUR_WORK: Final = frozenset({"_work", "_sync"})
-_PACKAGE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_HERE: Final = os.path.dirname(__file__)
+_PACKAGE: Final = os.path.dirname(_HERE) + os.sep
+_STANDARD: Final = os.path.dirname(threading.__file__) + os.sep
 
 
 def _stands_still(ident: int, frame: FrameType) -> bool:
@@ -161,9 +162,15 @@ def _waits(frame: FrameType) -> bool | None:
     try:
         about_to_go_on = _known[code]
     except KeyError:
-        place = os.path.basename(code.co_filename), code.co_name
-        about_to_go_on = _known[code] = _never if place in _WAITING_HERE else _BLOCKED_IN.get(place)
+        about_to_go_on = _known[code] = _asked(code)
     return None if about_to_go_on is None else not about_to_go_on(frame)
+
+
+def _asked(code: CodeType) -> Callable[[FrameType], bool] | None:
+    file, name = code.co_filename, code.co_name
+    if os.path.dirname(file) == _HERE:
+        return _never if name in _WAITING_HERE else None
+    return _BLOCKED_IN.get((file[len(_STANDARD) :], name)) if file.startswith(_STANDARD) else None
 
 
 def running_loop() -> Any:
