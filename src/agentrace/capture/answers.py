@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
+from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol
 
 from msgspec import Raw, Struct
@@ -162,6 +163,8 @@ class _Playback:
         self._thrown: BaseException | None = None
         self.value: Any = None
         """What the generator returned, once it is over."""
+        self.sent: Any = None
+        """What the consumer sent in, coming back."""
 
     @property
     def part(self) -> int:
@@ -191,7 +194,22 @@ class _Playback:
         self.value = _outcome(self._step, "exhausted")
         return ()
 
-    def resumed(self, op: str = "", given: Any = None) -> None:
+    def __enter__(self) -> None:
+        """The consumer has an element now."""
+        self.sent = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        """It came back: for more, with something, or to close the stream."""
+        if isinstance(error, GeneratorExit):
+            self._closed()
+            return False
+        if error is not None:
+            self._resumed("throw", error)
+        else:
+            self._resumed("send" if self.sent is not None else "", self.sent)
+        return True
+
+    def _resumed(self, op: str, given: Any) -> None:
         """The consumer asked for more: plainly, or with ``send`` or ``throw``."""
         expected = self._answer.chunks[self._at][0] if self._at < len(self._answer.chunks) else ""
         wanted = expected if expected in ("send", "throw") else ""
@@ -209,7 +227,7 @@ class _Playback:
         self._at += 1
         self._thrown = given if op == "throw" else None
 
-    def closed(self) -> None:
+    def _closed(self) -> None:
         """The consumer closed the stream."""
         answer = self._answer
         left = sum(op == "yield" for op, _ in answer.chunks[self._at :])
@@ -246,15 +264,8 @@ def answered_stream(step: Step | None) -> Generator[Any, Any, Any]:
         item = playback.next()
         if not item:
             return playback.value
-        try:
-            sent = yield item[0]
-        except GeneratorExit:
-            playback.closed()
-            raise
-        except BaseException as thrown:
-            playback.resumed("throw", thrown)
-        else:
-            playback.resumed("send" if sent is not None else "", sent)
+        with playback:
+            playback.sent = yield item[0]
 
 
 async def answered_async_stream(step: Step) -> AsyncGenerator[Any, Any]:
@@ -271,15 +282,8 @@ async def answered_async_stream(step: Step) -> AsyncGenerator[Any, Any]:
         item = playback.next()
         if not item:
             return
-        try:
-            sent = yield item[0]
-        except GeneratorExit:
-            playback.closed()
-            raise
-        except BaseException as thrown:
-            playback.resumed("throw", thrown)
-        else:
-            playback.resumed("send" if sent is not None else "", sent)
+        with playback:
+            playback.sent = yield item[0]
 
 
 _SHAPES: Final[dict[str, Callable[[Step], Any]]] = {

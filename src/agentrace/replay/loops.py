@@ -22,8 +22,8 @@ from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
 from agentrace.replay.marks import Mark, Order
 from agentrace.replay.parked import Parked, call
+from agentrace.replay.settling import POLL
 
-_POLL: Final = 0.0005
 _MOST_TURNS: Final = 100
 """Iterations that are counted; what took more came when the loop had nothing else to do."""
 _HELD_NS: Final = 30_000_000
@@ -63,8 +63,8 @@ class Pointer(Protocol):
         """The program does not come to a mark any more."""
         ...
 
-    def settled(self, gate: int, came_ns: int) -> bool:
-        """Whether the other threads have done what they did before this came."""
+    def settled(self, gate: int, asked: int) -> bool:
+        """Whether the other threads have done what they did before this came; ``asked`` so often before."""
         ...
 
     def arrived(self) -> None:
@@ -169,7 +169,7 @@ class InLoop:
         done = False
         try:
             while self._waits_for_threads():
-                time.sleep(_POLL)
+                time.sleep(POLL)
             done = True
         except Exception as error:
             fault(error)
@@ -228,7 +228,8 @@ class InLoop:
             self._again()
             return False
         inside = first.gate > 0 and self._marks[first.gate - 1].loop == self._marks[first.gate].loop
-        if not inside and not self._pointer.settled(first.gate, first.came_ns):
+        if not inside and not self._pointer.settled(first.gate, first.asked):
+            first.asked += 1
             return True
         for parked in together:
             del self.parked[parked.gate]

@@ -20,9 +20,8 @@ from agentrace.replay.clock import Clock
 from agentrace.replay.loops import InLoop
 from agentrace.replay.marks import BEGIN, TIMER, Mark, Order
 from agentrace.replay.parked import Parked, call, end
-from agentrace.replay.settling import Settling
+from agentrace.replay.settling import POLL, Settling
 
-_POLL: Final = 0.0005
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the recorded order can still be reached."""
 _GRACE_NS: Final = 400_000_000
@@ -261,9 +260,9 @@ class Turnstile:
         self._pass(index)
         self._advance()
 
-    def settled(self, gate: int, came_ns: int) -> bool:
-        """Whether the other threads have done what they did before a gate opened."""
-        return self._settling.settled(get_ident(), self._apart_ns[gate], came_ns)
+    def settled(self, gate: int, asked: int) -> bool:
+        """Whether the other threads have done what they did before a gate opened; ``asked`` so often before."""
+        return self._settling.settled(get_ident(), self._apart_ns[gate], asked)
 
     def _parked(self) -> list[Parked]:
         return [*self._threads.values(), *(one for loop in self._loops.values() for one in loop.parked.values())]
@@ -319,11 +318,11 @@ class Turnstile:
                 if self.free or self._passed[gate]:
                     return
                 if self.next() >= gate:
-                    parked.came_ns = parked.came_ns or waiting.now_ns()
-                    if self.settled(gate, parked.came_ns):
+                    if self.settled(gate, parked.asked):
                         self._enter(gate)
                         return
-                    timeout = _POLL
+                    parked.asked += 1
+                    timeout = POLL
                 else:
                     timeout = _LOOK
                     self._look()

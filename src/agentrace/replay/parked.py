@@ -12,7 +12,7 @@ from agentrace.replay import waiting
 class Parked:
     """A gate that waits for its turn."""
 
-    __slots__ = ("came_ns", "cancelled", "future", "gate", "hops", "lock", "loop", "strict")
+    __slots__ = ("asked", "came_ns", "cancelled", "future", "gate", "hops", "lock", "loop", "strict")
 
     def __init__(self, gate: int, loop: Any = None) -> None:
         self.gate = gate
@@ -22,6 +22,8 @@ class Parked:
         self.lock: Any = None
         self.came_ns = 0
         """When its turn came."""
+        self.asked = 0
+        """How often it was asked since whether other threads have settled."""
         self.hops = 0
         """How often its loop has looked at it since."""
         self.cancelled = False

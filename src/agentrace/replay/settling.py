@@ -6,8 +6,12 @@ from typing import Final
 
 from agentrace.replay import waiting
 
+POLL: Final = 0.0005
+"""Seconds between two times that it is asked."""
+_POLL_NS: Final = int(POLL * 1e9)
 _SETTLE_NS: Final = 50_000_000
-"""How long a thread that got its answer may go on before another gets its own."""
+"""How long a thread that got its answer may go on before another gets its own. It is told by how often that was asked,
+since on a machine that is busy both take longer."""
 _AT_ONCE_NS: Final = 30_000
 """What came sooner than this after the answer before it left other threads no time for anything."""
 _ALLOWANCE_NS: Final = 30_000_000
@@ -20,38 +24,41 @@ _MOST_WAITED_NS: Final = 5_000_000_000
 class Settling:
     """The threads of a process; used under the turnstile's lock."""
 
-    __slots__ = ("_running", "_waited_ns")
+    __slots__ = ("_asked", "_running", "_waited_ns")
 
     def __init__(self) -> None:
         self._waited_ns = 0
         """How long answers have waited in vain for threads that were at work."""
-        self._running: tuple[int, int] | None = None
-        """The thread that was answered last, and when; until it has come to its next mark."""
+        self._running = 0
+        """The thread that was answered last, until it has come to its next mark; 0 for none."""
+        self._asked = 0
+        """How often it was asked since."""
 
     def answered(self, thread: int) -> None:
         """``thread`` goes on now."""
-        self._running = (thread, waiting.now_ns())
+        self._running, self._asked = thread, 0
 
     def arrived(self, thread: int) -> bool:
         """``thread`` has come to its next mark; whether others may have waited for that."""
-        if self._running is None or self._running[0] != thread:
+        if self._running != thread:
             return False
-        self._running = None
+        self._running = 0
         return True
 
-    def settled(self, me: int, gap_ns: int, came_ns: int) -> bool:
+    def settled(self, me: int, gap_ns: int, asked: int) -> bool:
         """Whether every thread but ``me`` has had the time that it had since the answer before: ``gap_ns``.
 
-        ``came_ns`` is when the turn of ``me`` came; 0 if it is only just here.
+        ``asked`` is how often that was asked since the turn of ``me`` came.
         """
         running = self._running
-        if running is not None and running[0] != me:
-            if waiting.now_ns() - running[1] < _SETTLE_NS and not waiting.blocked(running[0]):
+        if running and running != me:
+            self._asked += 1
+            if self._asked * _POLL_NS < _SETTLE_NS and not waiting.blocked(running):
                 return False
-            self._running = None
+            self._running = 0
         if gap_ns < _AT_ONCE_NS or waiting.others_blocked():
             return True
-        waited = waiting.now_ns() - came_ns if came_ns else 0
+        waited = asked * _POLL_NS
         allowance = _ALLOWANCE_NS if self._waited_ns < _MOST_WAITED_NS else _SHORT_ALLOWANCE_NS
         if waited <= min(2 * gap_ns + allowance, _SETTLE_NS):
             return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentrace.integrations.declaration import Facts, Integration, ToolCall, ToolResult, Usage
+from agentrace.integrations.reading import count, mappings, parsed
 from agentrace.integrations.stainless import StainlessReader
 
 
@@ -17,9 +17,9 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
     ``message_delta``; and the older ``completion``.
     """
     request = request if isinstance(request, Mapping) else {}
-    parts = _mappings(responses)
+    parts = mappings(responses)
     message = _streamed(parts) if any(part.get("type") == "message_start" for part in parts) else _whole(parts)
-    blocks = _mappings(message.get("content"))
+    blocks = mappings(message.get("content"))
     usage = message.get("usage")
     return Facts(
         model=message.get("model") or str(request.get("model") or ""),
@@ -33,8 +33,8 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
         ],
         tool_results=[
             ToolResult(str(block.get("tool_use_id", "")), block.get("content"))
-            for said in _mappings(request.get("messages"))
-            for block in _mappings(said.get("content"))
+            for said in mappings(request.get("messages"))
+            for block in mappings(said.get("content"))
             if block.get("type") == "tool_result"
         ],
     )
@@ -70,7 +70,7 @@ def _streamed(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
             message["usage"] = {**(message.get("usage") or {}), **told}
     for place, texts in pieces.items():
         if "".join(texts):
-            blocks.setdefault(place, {})["input"] = _json("".join(texts))
+            blocks.setdefault(place, {})["input"] = parsed("".join(texts))
     message["content"] = [block for _, block in sorted(blocks.items(), key=lambda item: str(item[0]).zfill(8))]
     return message
 
@@ -78,12 +78,12 @@ def _streamed(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 def _usage(usage: Mapping[str, Any]) -> Usage:
     """The tokens of an answer. ``input_tokens`` leave out what the cache was read or written for, writes for five
     minutes and for an hour are one sum, and those of a compaction on the provider's side stand beside the rest."""
-    told = [usage, *(one for one in _mappings(usage.get("iterations")) if one.get("type") == "compaction")]
-    output = sum(_count(one, "output_tokens") for one in told)
-    thought = min(output, _count(usage.get("output_tokens_details"), "thinking_tokens"))
+    told = [usage, *(one for one in mappings(usage.get("iterations")) if one.get("type") == "compaction")]
+    output = sum(count(one, "output_tokens") for one in told)
+    thought = min(output, count(usage.get("output_tokens_details"), "thinking_tokens"))
     return Usage(
-        input_fresh=sum(_count(one, "input_tokens") for one in told),
-        cache_read=sum(_count(one, "cache_read_input_tokens") for one in told),
+        input_fresh=sum(count(one, "input_tokens") for one in told),
+        cache_read=sum(count(one, "cache_read_input_tokens") for one in told),
         cache_write=sum(_written(one) for one in told),
         output_visible=output - thought,
         reasoning=thought,
@@ -92,25 +92,8 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
 
 def _written(usage: Mapping[str, Any]) -> int:
     by_life = usage.get("cache_creation")
-    apart = _count(by_life, "ephemeral_5m_input_tokens") + _count(by_life, "ephemeral_1h_input_tokens")
-    return _count(usage, "cache_creation_input_tokens") or apart
-
-
-def _count(counts: Any, name: str) -> int:
-    value = counts.get(name) if isinstance(counts, Mapping) else None
-    return value if isinstance(value, int) else 0
-
-
-def _mappings(items: Any) -> list[Mapping[str, Any]]:
-    several = isinstance(items, Sequence) and not isinstance(items, str | bytes)
-    return [item for item in items if isinstance(item, Mapping)] if several else []
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    apart = count(by_life, "ephemeral_5m_input_tokens") + count(by_life, "ephemeral_1h_input_tokens")
+    return count(usage, "cache_creation_input_tokens") or apart
 
 
 INTEGRATION = Integration(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentrace.integrations.declaration import Facts, Integration, ToolCall, ToolResult, Usage
+from agentrace.integrations.reading import count, mappings, parsed
 from agentrace.integrations.stainless import StainlessReader
 
 
@@ -50,25 +50,25 @@ def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> 
         finish_reason=finish,
         text="".join(text),
         usage=None if usage is None else _usage(usage, "prompt", "completion"),
-        tool_calls=[ToolCall(c["id"], c["name"], _json(c["arguments"])) for c in calls.values()],
+        tool_calls=[ToolCall(c["id"], c["name"], parsed(c["arguments"])) for c in calls.values()],
         tool_results=[
             ToolResult(str(message.get("tool_call_id", "")), message.get("content"))
-            for message in _mappings(request.get("messages"))
+            for message in mappings(request.get("messages"))
             if message.get("role") == "tool"
         ],
     )
 
 
 def _of_response(request: Mapping[str, Any], whole: Mapping[str, Any]) -> Facts:
-    items = _mappings(whole.get("output"))
+    items = mappings(whole.get("output"))
     texts = [
         part.get("text") or ""
         for item in items
         if item.get("type") == "message"
-        for part in _mappings(item.get("content"))
+        for part in mappings(item.get("content"))
     ]
     calls = [
-        ToolCall(str(item.get("call_id", "")), str(item.get("name", "")), _json(item.get("arguments") or ""))
+        ToolCall(str(item.get("call_id", "")), str(item.get("name", "")), parsed(item.get("arguments") or ""))
         for item in items
         if item.get("type") == "function_call"
     ]
@@ -82,39 +82,23 @@ def _of_response(request: Mapping[str, Any], whole: Mapping[str, Any]) -> Facts:
         tool_calls=calls,
         tool_results=[
             ToolResult(str(item.get("call_id", "")), item.get("output"))
-            for item in _mappings(request.get("input"))
+            for item in mappings(request.get("input"))
             if item.get("type") == "function_call_output"
         ],
     )
 
 
 def _usage(usage: Mapping[str, Any], incoming: str, outgoing: str) -> Usage:
-    read = _count(usage.get(f"{incoming}_tokens_details"), "cached_tokens")
-    written = _count(usage.get(f"{incoming}_tokens_details"), "cache_write_tokens")
-    reasoning = _count(usage.get(f"{outgoing}_tokens_details"), "reasoning_tokens")
+    read = count(usage.get(f"{incoming}_tokens_details"), "cached_tokens")
+    written = count(usage.get(f"{incoming}_tokens_details"), "cache_write_tokens")
+    reasoning = count(usage.get(f"{outgoing}_tokens_details"), "reasoning_tokens")
     return Usage(
-        input_fresh=max(0, _count(usage, f"{incoming}_tokens") - read - written),
+        input_fresh=max(0, count(usage, f"{incoming}_tokens") - read - written),
         cache_read=read,
         cache_write=written,
-        output_visible=max(0, _count(usage, f"{outgoing}_tokens") - reasoning),
+        output_visible=max(0, count(usage, f"{outgoing}_tokens") - reasoning),
         reasoning=reasoning,
     )
-
-
-def _count(details: Any, name: str) -> int:
-    value = details.get(name) if isinstance(details, Mapping) else None
-    return value if isinstance(value, int) else 0
-
-
-def _mappings(items: Any) -> list[Mapping[str, Any]]:
-    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 INTEGRATION = Integration(
