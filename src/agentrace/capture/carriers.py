@@ -111,8 +111,9 @@ def _call_at(original: Callable[..., Any]) -> Callable[..., Any]:
         timer = original(self, when, callback, *args, **context)
         recording = process.current
         try:
-            if recording is not None:
-                recording.scope.timer_made(timer, self, recording.flow())
+            flow = None if recording is None else recording.flow_of_timers()
+            if recording is not None and flow is not None:
+                recording.scope.timer_made(timer, self, flow)
         except Exception as error:
             fault(error)
         return timer

@@ -68,6 +68,13 @@ class Recording:
             return self.implicit().root.here()
         return (held.inner if type(held) is Step else held).here()
 
+    def flow_of_timers(self) -> Flow | None:
+        """The same, but ``None`` in a thread that has not made a step and may not belong to the program."""
+        known = threading.main_thread().ident, self.implicit().root.owner
+        if FLOW.get() is None and threading.get_ident() not in known:
+            return None
+        return self.flow()
+
     def enclosing(self) -> Step | None:
         """The open step that the calling code is in."""
         held = FLOW.get()
