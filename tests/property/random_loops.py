@@ -29,8 +29,7 @@ def _asyncio(node: Node, flow: Flow) -> None:
     pooled, here.pooled = getattr(here, "pooled", False), False
     inside = Flow(flow.name, [], flow.noise)
     try:
-        # A loop is known by its calls, so its timers are from its first call on.
-        asyncio.run(run_async(Node("each", [Node("call", name="look"), *node.parts]), inside))
+        asyncio.run(run_async(Node("each", node.parts), inside))
     except Failed as error:
         inside.see(seen_of(error))
     finally:

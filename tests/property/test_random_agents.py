@@ -23,9 +23,9 @@ from tests.property.random_maker import Maker
 from tests.property.random_world import World, reaching
 from tests.unit.replays import KNOWN, Replayed, replayed
 
-PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "40"))
+PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "500"))
 
-MOST_OTHER = 3
+MOST_OTHER = 1
 """Of a hundred."""
 
 pytestmark = pytest.mark.usefixtures("never_hangs")
@@ -100,12 +100,12 @@ def other_than_recorded(seed: int) -> str:
 
 @pytest.mark.parametrize("first", range(0, PROGRAMS, 250))
 def test_a_replay_sees_what_was_seen(first: int) -> None:
-    """Races in these programs are a matter of microseconds, and not all that decides them is in the record: in which
-    order an event loop resumed two tasks in one iteration, for instance. The bound says how many may come out otherwise.
+    """Races in these programs are a matter of microseconds, and not all that decides them is in the record: when the
+    result of a thread comes into an event loop, for instance. The bound says how many may come out otherwise.
     """
     seeds = range(first, min(first + 250, PROGRAMS))
     failed = {seed: told for seed in seeds if (told := other_than_recorded(seed))}
-    assert len(failed) <= max(4, len(seeds) * MOST_OTHER // 100), failed
+    assert len(failed) <= len(seeds) * MOST_OTHER // 100, failed
 
 
 # --- the programs are what they claim to be -----------------------------------------------------------------------

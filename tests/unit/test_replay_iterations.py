@@ -191,6 +191,144 @@ def test_a_result_that_is_taken_before_the_next_answer_is_taken_before_it_again(
             assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
 
 
+@pytest.mark.parametrize("seconds", [0.002, 0.004])
+def test_an_answer_comes_in_its_place_among_what_else_is_resumed_in_an_iteration(seconds: float) -> None:
+    """Both timers are called in one iteration, in the order of their times."""
+
+    async def program() -> Any:
+        log: list[Any] = []
+
+        async def calls() -> None:
+            log.append(await look(seconds))
+
+        async def sleeps() -> None:
+            await asyncio.sleep(0.003)
+            log.append("slept")
+
+        both = [asyncio.create_task(calls()), asyncio.create_task(sleeps())]
+        await asyncio.sleep(0)
+        time.sleep(0.02)  # noqa: ASYNC251 - both are due by then
+        await asyncio.gather(*both)
+        return log.index("slept"), len(log)
+
+    for _ in range(3):
+        assert exact(program) == (seconds == 0.002, 2)
+
+
+def test_where_an_answer_came_in_its_iteration_is_told() -> None:
+    async def program() -> None:
+        async def others() -> None:
+            await asyncio.sleep(0.003)
+
+        tasks = [asyncio.create_task(others()) for _ in range(3)]
+        calling = asyncio.create_task(look(0.002))
+        await asyncio.sleep(0)
+        time.sleep(0.02)  # noqa: ASYNC251
+        await asyncio.gather(calling, *tasks)
+
+    _, record = record_of(program)
+    assert [
+        step.ended.behind for step in record.trace.steps.values() if isinstance(step.ended, events.StepCompleted)
+    ] == [3]
+
+
+def test_the_timer_that_was_called_first_is_called_first_however_slow_the_program_is_now() -> None:
+    pause = 0.0
+
+    async def sleeps(log: list[str], name: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        log.append(name)
+
+    async def program() -> Any:
+        log: list[str] = []
+        one = asyncio.create_task(sleeps(log, "one", 0.06))
+        await asyncio.sleep(0)
+        time.sleep(pause)  # noqa: ASYNC251
+        await asyncio.gather(one, sleeps(log, "two", 0.03))
+        async with asyncio.timeout(0.06):
+            time.sleep(pause)  # noqa: ASYNC251
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.03):
+                    await asyncio.sleep(10)
+            log.append("the inner one")
+        await look(0)
+        return log
+
+    seen, record = record_of(program)
+    assert seen == ["two", "one", "the inner one"]
+    pause = 0.05
+    again = replayed(record, program)
+    assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_all_timers_between_two_calls_are_told() -> None:
+    async def program() -> list[int]:
+        beats: list[int] = []
+
+        async def heart() -> None:
+            while True:
+                await asyncio.sleep(0.0005)
+                beats.append(len(beats))
+
+        await look(0)
+        beating = asyncio.create_task(heart())
+        await look(0.4)
+        beating.cancel()
+        return beats
+
+    seen, record = record_of(program)
+    assert len(seen) > 120
+    told = [event for event in record.events if isinstance(event, events.TimersFired)]
+    timers = [timer for event in told for timer in event.timers]
+    assert [timer.ordinal for timer in timers] == list(range(len(timers)))
+    assert len(timers) - len(seen) in (0, 1)  # the last one may not have been heard
+    again = replayed(record, program)
+    assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_the_timers_of_somebody_elses_thread_are_not_the_programs() -> None:
+    """Such as a server that runs beside it: its flow would be taken for the program's."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    came = threading.Event()
+
+    def program() -> int:
+        loop.call_soon_threadsafe(loop.call_later, 0.001, came.set)
+        assert came.wait(5)
+        return asyncio.run(look(0))
+
+    try:
+        _, record = record_of(program)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+    assert [step.path for step in record.trace.steps.values()] == ["/look#0"]
+    assert [event.timers for event in record.events if isinstance(event, events.TimersFired)] == [[]]
+
+
+def test_a_timer_that_outlives_a_replay_is_called_when_it_is_its_time(tmp_path: Path) -> None:
+    async def calls(seconds: float) -> asyncio.Task[None]:
+        sleeping = asyncio.create_task(asyncio.sleep(seconds))
+        await look(0.001)
+        await look(0.001)
+        return sleeping
+
+    async def program() -> None:
+        async with agentrace.replay("first", home=tmp_path):
+            sleeping = await calls(0.3)
+        began = time.perf_counter()
+        await asyncio.wait_for(sleeping, 5)
+        assert time.perf_counter() - began > 0.2
+
+    agentrace.init(home=tmp_path)
+    with agentrace.run("first"):
+        asyncio.run(calls(60))
+    agentrace.shutdown()
+    asyncio.run(program())
+
+
 def test_a_loop_that_goes_on_after_a_replay_is_left_as_it_was(tmp_path: Path) -> None:
     async def calls() -> list[int]:
         return [await look(0.001) for _ in range(3)]

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from agentrace.capture.answers import END
 from agentrace.capture.guard import fault
-from agentrace.capture.iterations import BEFORE, TURN, is_the_programs, timers_of
+from agentrace.capture.iterations import BEFORE, TURN, is_ours, is_the_programs, timers_of
 from agentrace.capture.scope import FLOW
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
@@ -25,7 +25,7 @@ from agentrace.replay.parked import Parked, call
 from agentrace.replay.settling import POLL
 
 _MOST_TURNS: Final = 100
-"""Iterations that are counted; what took more came when the loop had nothing else to do."""
+"""Iterations that are gone through in a loop that has nothing to do."""
 _HELD_NS: Final = 30_000_000
 """How long an iteration is held for what threads did before it, if none of them is at work."""
 _LONG_HELD_NS: Final = 1_000_000_000
@@ -283,14 +283,17 @@ class InLoop:
 
     def _is_due(self, first: Parked) -> bool:
         """Whether this is the iteration."""
-        mark, busy = self._marks[first.gate], waiting.ready(self.loop)
-        if not self.counted or busy is None:
+        mark = self._marks[first.gate]
+        if not self.counted:
             return first.hops >= (mark.turns if 0 <= mark.turns < _HOPS else _HOPS)
         if mark.tick and self.ordinal == mark.loop:
             left = self.left(mark)
-            if left <= _MOST_TURNS:
-                return left <= 0
-        return not busy or waiting.now_ns() - first.came_ns > 2 * mark.gap_ns + 1_000_000
+            return left <= 0 or (left > _MOST_TURNS and self._is_idle())
+        return self._is_idle() or waiting.now_ns() - first.came_ns > 2 * mark.gap_ns + 1_000_000
+
+    def _is_idle(self) -> bool:
+        """Whether the loop would wait for something now."""
+        return all(map(is_ours, self.loop._ready))
 
     def left(self, mark: Mark) -> int:
         """Iterations until the one in which a mark comes."""
