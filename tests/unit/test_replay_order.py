@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import random
 import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import pytest
 
 import agentrace
 from tests.unit.replays import exact, record_of, replayed
@@ -136,9 +133,6 @@ def test_threads_go_on_in_the_recorded_order() -> None:
         exact(program)
 
 
-@pytest.mark.skipif(
-    "AGENTRACE_SOAK" not in os.environ, reason="set AGENTRACE_SOAK: its races need a machine that is quiet"
-)
 def test_jobs_of_a_pool_go_on_in_the_recorded_order() -> None:
     def program() -> Any:
         log: list[Any] = []
