@@ -101,6 +101,8 @@ class Chunk(Part, frozen=True):
     """Iteration of the event loop in which a piece of a body came; 0 outside loops and for generators."""
     behind: int = 0
     """As in ``StepCompleted``."""
+    random: int = 0
+    """The same, for elements of generators."""
 
 
 class Timer(Part, frozen=True):
@@ -268,6 +270,9 @@ class StepCompleted(Event, frozen=True, tag=4):
     behind: int = 0
     """How many callbacks that were ready when the iteration began came after this in it, without those of calls that a
     replay answers. 0 outside loops, and where it is not known."""
+    random: int = 0
+    """Where the generator of the module ``random`` stood then: the first word of its state times 1024, plus how many
+    words are used up. 0 for kinds that are executed again, and where it had not moved since this was told before."""
 
 
 class StepFailed(Event, frozen=True, tag=5):
@@ -292,6 +297,8 @@ class StepFailed(Event, frozen=True, tag=5):
     shape: str = ""
     """As in ``StepCompleted``."""
     behind: int = 0
+    """The same."""
+    random: int = 0
     """The same."""
 
 

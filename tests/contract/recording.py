@@ -13,8 +13,9 @@ from agentrace.capture.behind import Behind
 from agentrace.journal import Damage
 from agentrace.query import inferred, replayable
 from agentrace.replay.calls import taped
+from agentrace.replay.manner import Manner
 from agentrace.replay.report import coded
-from agentrace.replay.tape import ExactTape, Manner
+from agentrace.replay.tape import ExactTape
 from agentrace.runtime.assembly import Runtime
 from agentrace.store import RunRecord
 

@@ -76,8 +76,12 @@ class Answer(Struct, frozen=True):
     """What the call raises."""
     shape: str = ""
     """What a plain function gives instead of a value; as in ``StepCompleted``."""
-    chunks: list[tuple[str, Any]] = []
-    """For a stream: ``(op, element)`` in recorded order."""
+    chunks: list[tuple[str, Any, int]] = []
+    """For a stream: ``(op, element, random)`` in recorded order, ``random`` as in :attr:`random`."""
+    random: int = 0
+    """Where the generator of the module ``random`` stood at the end; 0 if it had not moved."""
+    draw: Callable[[int], None] = lambda stands: None
+    """Draws from it until it stands somewhere."""
     closed: bool = False
     """For a stream: its consumer closed it early, so what would follow is not in the record."""
     closing: bool = False
@@ -135,6 +139,7 @@ async def awaited_answer(step: Step) -> Any:
 
 def _outcome(step: Step, outcome: str = "ok") -> Any:
     answer: Answer = step.answer
+    answer.draw(answer.random)
     if answer.error is not None:
         fail(step, answer.error)
         raise answer.error
@@ -180,8 +185,9 @@ class _Playback:
         """The next element, alone; or nothing at the end. Raises what the recorded stream raised."""
         answer = self._answer
         if self._at < len(answer.chunks):
-            op, item = answer.chunks[self._at]
+            op, item, stands = answer.chunks[self._at]
             self._at += 1
+            answer.draw(stands)
             chunk(self._step, op, item)
             return (item,)
         if answer.closed or answer.closing:
@@ -230,7 +236,7 @@ class _Playback:
     def _closed(self) -> None:
         """The consumer closed the stream."""
         answer = self._answer
-        left = sum(op == "yield" for op, _ in answer.chunks[self._at :])
+        left = sum(op == "yield" for op, *_ in answer.chunks[self._at :])
         if left:
             raise self._stopped("CALL_CHANGED", f"closes {{}} when {left} more element(s) were read")
         if answer.closing:

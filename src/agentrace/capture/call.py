@@ -148,6 +148,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
             step.exchanges,
             step.shape,
             behind,
+            step.drawn(),
         )
     except Exception as own:
         fault(own)
@@ -175,7 +176,8 @@ def chunk(step: Step, op: str, value: Any) -> None:
             step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
         data, _ = step.run.encoder.encode(value)
         place = step.run.process.place(step.outer)
-        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [events.Chunk(at_ns, op, data)], *place)
+        told = events.Chunk(at_ns, op, data, random=step.drawn())
+        step.run.emit(events.StreamChunks, step.id, 0, step.passed, [told], *place)
         step.passed += 1
         step.chunks += op == "yield"
     except Exception as error:
@@ -204,6 +206,7 @@ def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
                 step.exchanges,
                 step.shape,
                 behind,
+                step.drawn(),
             )
         )
     except BaseException:

@@ -123,6 +123,8 @@ class RunRecording:
         self.health: set[str] = set()
         self.unfinished: dict[object, Callable[[], None]] = {}
         """How to end what the program may leave open, such as a stream that it does not read to its end."""
+        self.random = 0
+        """Where the generator of the module ``random`` stood when it was told last."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         """Headers that were seen, as they are told."""
         self._faults_before = faults()

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Raw, Struct
 
+from agentrace.capture.chance import generator, standing
 from agentrace.capture.recording import RunRecording
 from agentrace.capture.scope import Flow
 from agentrace.events import answered_kind
@@ -90,6 +91,16 @@ class Step:
     def path(self) -> str:
         """The step's place in the program, independent of timing."""
         return self.inner.step_path
+
+    def drawn(self) -> int:
+        """Where the generator of ``random`` stands, if a replay has to be told and it has moved since; else 0."""
+        if not self.spec.answered or self.spec.integration:
+            return 0
+        stands = standing(generator())
+        if stands == self.run.random:
+            return 0
+        self.run.random = stands
+        return stands
 
     def elapsed_ns(self) -> int:
         """Monotonic nanoseconds since dispatch."""

@@ -41,7 +41,8 @@ def random() -> float:
     """A random number from 0 up to, but not, 1; drawn from the generator of the module ``random``."""
     import random as generator
 
-    found: float = recorded_value("random", "", generator.random)
+    drawn = generator.random()  # also on a replay: the generator goes on as it did
+    found: float = recorded_value("random", "", lambda: drawn)
     return found
 
 

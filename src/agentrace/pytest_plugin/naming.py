@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from agentrace.errors import ConfigError
-from agentrace.replay.tape import Manner
+from agentrace.replay.manner import Manner
 
 SUFFIX: Final = ".agentrace"
 FOLDER: Final = "traces"

@@ -13,7 +13,7 @@ from agentrace.config import Settings
 from agentrace.errors import ConfigError, RecordingFailed, TraceFileError
 from agentrace.fold import boundaries
 from agentrace.query import Runs
-from agentrace.replay.tape import Manner
+from agentrace.replay.manner import Manner
 from agentrace.runtime.assembly import Runtime
 from agentrace.runtime.children import BOOT_DIRECTORY
 from agentrace.runtime.replaying import Replaying

@@ -9,75 +9,29 @@ handed over when the loop has gone round often enough for everything else that w
 
 from __future__ import annotations
 
-import heapq
-import math
 import time
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from agentrace.capture.answers import END
 from agentrace.capture.guard import fault
-from agentrace.capture.iterations import BEFORE, TURN, is_ours, is_the_programs, timers_of
+from agentrace.capture.iterations import BEFORE, TURN, is_ours, is_the_programs
 from agentrace.capture.scope import FLOW
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
-from agentrace.replay.marks import Mark, Order
+from agentrace.replay.marks import Mark
 from agentrace.replay.parked import Parked, call
+from agentrace.replay.pointer import Pointer
 from agentrace.replay.settling import POLL
+from agentrace.replay.timers import MOST_TURNS, LoopTimers
 
-_MOST_TURNS: Final = 100
-"""Iterations that are gone through in a loop that has nothing to do."""
 _HELD_NS: Final = 30_000_000
 """How long an iteration is held for what threads did before it, if none of them is at work."""
 _LONG_HELD_NS: Final = 1_000_000_000
 """The same if one is."""
 _MOST_HELD_NS: Final = 2_000_000_000
 """How long iterations are held in vain in all, until none is any more."""
-_PURGE: Final = 256
-"""How many timers are kept until those that were cancelled are forgotten."""
 _HOPS: Final = 12
 """Iterations for which a loop that does not tell what is ready counts as busy."""
-
-
-class Pointer(Protocol):
-    """The recorded order, as far as it has come."""
-
-    order: Order
-    lock: Any
-    free: bool
-    earlier_threads: frozenset[int]
-    """Threads that were there when the replay began."""
-
-    def next(self) -> int:
-        """The first mark that is missing."""
-        ...
-
-    def missing(self, index: int) -> bool:
-        """Whether a mark has not come about and what comes later waits for it."""
-        ...
-
-    def timer(self, loop: int) -> int | None:
-        """The mark of the next timer of a recorded loop."""
-        ...
-
-    def skip(self, index: int) -> None:
-        """The program does not come to a mark any more."""
-        ...
-
-    def settled(self, gate: int, asked: int) -> bool:
-        """Whether the other threads have done what they did before this came; ``asked`` so often before."""
-        ...
-
-    def arrived(self) -> None:
-        """This thread goes on when others have done something."""
-        ...
-
-    def watch(self, loop: Any) -> None:
-        """See to it that the order is relaxed if the program cannot come to what is next."""
-        ...
-
-    def open_all(self) -> None:
-        """Hold nothing up any more."""
-        ...
 
 
 class InLoop:
@@ -90,12 +44,6 @@ class InLoop:
         self.parked: dict[int, Parked] = {}
         self.opened: set[int] = set()
         """Gates that were let go and have not gone on yet."""
-        self._timers: dict[tuple[str, int], Any] = {}
-        """Timers of the program that were not called, by what made them. They are not in the loop but when it is their
-        turn, or while it is not known what comes."""
-        self._purge_at = _PURGE
-        self._loose = False
-        """Whether they are in the loop."""
         self.watched = False
         """Whether somebody looks now and then whether the recorded order can be reached."""
         self._pointer = pointer
@@ -114,6 +62,7 @@ class InLoop:
             clock.jump(loop.time())  # never back: there may have been a replay before
             setattr(loop, BEFORE, self._before_iteration)
             loop.time = clock.time
+        self.timers = LoopTimers(pointer, clock, self)
 
     def passed(self, mark: Mark) -> None:
         """A mark came about in this iteration."""
@@ -146,23 +95,6 @@ class InLoop:
         waited_for = None if selector is None else selector.get_map()
         return waited_for is not None and len(waited_for) <= 1 and waiting.others_blocked(self._pointer.earlier_threads)
 
-    @property
-    def has_timers(self) -> bool:
-        """Whether the program waits for its time to come."""
-        return any(not timer.cancelled() for timer in self._timers.values())
-
-    def made(self, timer: Any, told: tuple[str, int], ordinal: int) -> None:
-        """A timer of the program; ``ordinal`` is that of the loop that called it in the recorded run, 0 if none did."""
-        self.ordinal = self.ordinal or ordinal
-        if len(self._timers) >= self._purge_at:
-            self._timers = {key: kept for key, kept in self._timers.items() if not kept.cancelled()}
-            self._purge_at = 2 * len(self._timers) + _PURGE
-        self._timers[told] = timer
-
-    def called(self, told: tuple[str, int]) -> None:
-        """It is called now."""
-        self._timers.pop(told, None)
-
     # -- what happens in the loop --------------------------------------------------------------------------------
 
     def _before_iteration(self) -> None:
@@ -186,12 +118,12 @@ class InLoop:
             idle = not waiting.ready(self.loop)
             early = self._look()
             if self.counted and not early and not self._pointer.free:
-                self._look_at_timers(idle and not waiting.ready(self.loop))
+                self.timers.look(idle and not waiting.ready(self.loop))
             return early
 
     def _leave(self) -> None:
         """Leave the loop as it was, but that its time does not go back."""
-        self._give_back()
+        self.timers.give_back()
         self.loop.__dict__.pop(BEFORE, None)
 
     def _hop(self) -> None:
@@ -207,7 +139,7 @@ class InLoop:
     def _nothing(self) -> None:
         """An iteration begins after this one, without waiting for anything."""
 
-    def _again(self) -> None:
+    def again(self) -> None:
         """Look again in the next iteration, which waits for nothing."""
         if self.counted:
             self.loop.call_soon(self._nothing)
@@ -225,7 +157,7 @@ class InLoop:
         first.came_ns = first.came_ns or waiting.now_ns()
         first.hops += 1
         if not self._is_due(first):
-            self._again()
+            self.again()
             return False
         inside = first.gate > 0 and self._marks[first.gate - 1].loop == self._marks[first.gate].loop
         if not inside and not self._pointer.settled(first.gate, first.asked):
@@ -239,7 +171,7 @@ class InLoop:
     def _is_held(self) -> bool:
         """Whether this is the iteration of a gate or a timer, but threads have to do something before."""
         timer = self._pointer.timer(self.ordinal)
-        coming = [*self.parked] if timer is None or self._live(timer) is None else [*self.parked, timer]
+        coming = [*self.parked] if timer is None or self.timers.live(timer) is None else [*self.parked, timer]
         first = min(coming, default=-1)
         if first < 0 or self._held_ns > _MOST_HELD_NS or self.left(self._marks[first]) > 0:
             return False
@@ -268,7 +200,7 @@ class InLoop:
                 continue
             if reference is not None and mark.loop != self.ordinal and reference.loop == self.ordinal:
                 continue  # a thread did something while the loop was in this iteration
-            if reference is not None and not _in_one_iteration(reference, mark):
+            if reference is not None and not reference.is_beside(mark):
                 break
             reference = mark
             if parked is None:
@@ -288,7 +220,7 @@ class InLoop:
             return first.hops >= (mark.turns if 0 <= mark.turns < _HOPS else _HOPS)
         if mark.tick and self.ordinal == mark.loop:
             left = self.left(mark)
-            return left <= 0 or (left > _MOST_TURNS and self._is_idle())
+            return left <= 0 or (left > MOST_TURNS and self._is_idle())
         return self._is_idle() or waiting.now_ns() - first.came_ns > 2 * mark.gap_ns + 1_000_000
 
     def _is_idle(self) -> bool:
@@ -299,73 +231,6 @@ class InLoop:
         """Iterations until the one in which a mark comes."""
         turn: int = getattr(self.loop, TURN)
         return mark.tick + self._ahead - turn
-
-    # -- timers --------------------------------------------------------------------------------------------------
-
-    def _look_at_timers(self, idle: bool) -> None:
-        """Call the timers whose iteration this is, and no others; ``idle`` if nothing else happens in the loop now."""
-        recorded = self._pointer.timer(self.ordinal)
-        if recorded is None and not self._timers:
-            return
-        if recorded is None and self.ordinal not in self._pointer.order.over:
-            self._give_back()  # it is not known what comes
-            return
-        self._hold()
-        coming = self._coming_timers()
-        timers = [timer for index in coming if (timer := self._live(index)) is not None]
-        left = self.left(self._marks[coming[0]]) if coming else 0
-        if len(timers) < len(coming) and idle and self.alone():
-            for index in coming:
-                if self._live(index) is None:
-                    self._pointer.skip(index)  # the program has not made it: it does not do exactly what it did
-            self._again()
-        elif timers and left <= 0:
-            self._bring(timers)
-        elif timers and left <= _MOST_TURNS and self.alone():
-            self._again()
-        elif idle and self._is_waited_for():
-            self._bring(timers or self._earliest())
-
-    def _live(self, index: int) -> Any:
-        """The timer of a mark; ``None`` if there is none."""
-        timer = self._timers.get(self._marks[index].timer)
-        return None if timer is None or timer.cancelled() else timer
-
-    def _earliest(self) -> list[Any]:
-        return sorted(timer for timer in self._timers.values() if not timer.cancelled())[:1]
-
-    def _is_waited_for(self) -> bool:
-        """Whether what comes next has to be done in this loop, or nothing comes any more."""
-        following = self._pointer.next()
-        return following >= len(self._marks) or self._marks[following].loop == self.ordinal
-
-    def _bring(self, timers: list[Any]) -> None:
-        """Have timers called in this order, now if nothing real goes on beside them, and else when it is their time."""
-        due = -math.inf
-        for timer, when in zip(timers, sorted(timer.when() for timer in timers), strict=True):
-            due = timer._when = max(when, math.nextafter(due, math.inf))
-            heapq.heappush(self.loop._scheduled, timer)
-        if due > self._clock.time() and self.alone():
-            self._clock.jump(due)
-
-    def _hold(self) -> None:
-        """Take the timers of the program out of the loop."""
-        self._loose = False
-        made = timers_of(self.loop).made
-        others = [timer for timer in self.loop._scheduled if made(timer) is None]
-        if len(others) < len(self.loop._scheduled):
-            heapq.heapify(others)
-            self.loop._scheduled = others
-        if self._timers:
-            self._pointer.watch(self.loop)
-
-    def _give_back(self) -> None:
-        """Put them into the loop again."""
-        if not self._loose:
-            self._hold()
-            for timer in self._timers.values():
-                heapq.heappush(self.loop._scheduled, timer)
-            self._loose = True
 
     def _open(self, gates: list[Parked]) -> None:
         """Let gates go, each in its place among what is ready."""
@@ -398,24 +263,3 @@ class InLoop:
         """Whether a callback resumes a call, one that was cancelled, that ended later than a gate."""
         source = getattr(handle._context.get(FLOW), "source", 0)
         return self._pointer.order.places.get((source, 0, END), -1) > gate
-
-    def _coming_timers(self) -> list[int]:
-        """The marks of timers that come in one iteration, if all that came before it has come."""
-        found: list[int] = []
-        reference: Mark | None = None
-        for index in range(self._pointer.next(), len(self._marks)):
-            if not self._pointer.missing(index):
-                continue
-            mark = self._marks[index]
-            if reference is not None and not _in_one_iteration(reference, mark):
-                break
-            reference = mark
-            if mark.loop != self.ordinal or not mark.tick:
-                break
-            if mark.is_timer:
-                found.append(index)
-        return found
-
-
-def _in_one_iteration(one: Mark, other: Mark) -> bool:
-    return other.tick != 0 and (one.loop, one.tick) == (other.loop, other.tick)

@@ -62,6 +62,10 @@ class Mark(Struct, frozen=True, gc=False):
         """Whether it is a timer of the program."""
         return self.part == TIMER
 
+    def is_beside(self, other: Mark) -> bool:
+        """Whether both came about in one iteration of one loop."""
+        return other.tick != 0 and (self.loop, self.tick) == (other.loop, other.tick)
+
     @property
     def told(self) -> str:
         """What it is, in words."""

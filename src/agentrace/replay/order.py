@@ -100,20 +100,19 @@ class Turnstile:
 
     def timer_made(self, loop: Any, timer: Any, told: tuple[str, int]) -> None:
         """A timer of the program is made in a loop."""
+        index = self.order.timers.get(told)
         with self.lock:
             if not self.free:
-                index = self.order.timers.get(told)
-                self._loop(loop).made(timer, told, 0 if index is None else self._marks[index].loop)
+                self._loop(loop).timers.made(timer, told, 0 if index is None else self._marks[index].loop)
 
     def timer_called(self, loop: Any, told: tuple[str, int]) -> None:
         """It is called now."""
         with self.lock:
             if not self.free:
-                self._loop(loop).called(told)
+                self._loop(loop).timers.called(told)
                 index = self.order.timers.get(told)
                 if index is not None:
-                    self._pass(index)
-                    self._advance()
+                    self.skip(index)
 
     def wait(self, step: int, exchange: int, part: int) -> None:
         """Return when it is the turn of this part of the answer to ``step``."""
@@ -256,7 +255,7 @@ class Turnstile:
         return found[0] if found else None
 
     def skip(self, index: int) -> None:
-        """The program does not come to a mark any more."""
+        """A mark comes about by itself, or does not come any more."""
         self._pass(index)
         self._advance()
 
@@ -284,8 +283,7 @@ class Turnstile:
         self._passed[index] = 1
         self._moved_ns = waiting.now_ns()
         mark = self._marks[index]
-        loop = waiting.running_loop() if mark.loop else None
-        if loop is not None:
+        if mark.loop and (loop := waiting.running_loop()) is not None:
             self._loop(loop).passed(mark)
         if self._loops and not mark.is_timer:
             self._clock.passed(index, all(one.alone() or one.loop.is_closed() for one in self._loops.values()))
@@ -354,7 +352,7 @@ class Turnstile:
         with self.lock:
             here.watched = False
             endless = any(one[0] is loop for one in self._endless.values())
-            waits = endless or bool(here.parked) or here.has_timers
+            waits = endless or bool(here.parked) or here.timers.waited_for
             hung = self._look() if waits else 0
             if waits:
                 self.watch(loop)
@@ -372,7 +370,7 @@ class Turnstile:
             return 0
         parked = [one.gate for one in self._parked() if not one.cancelled]
         waits = [gate for gate in parked if gate != following]
-        held = (self.timer(loop.ordinal) for loop in self._loops.values() if loop.has_timers)
+        held = (self.timer(loop.ordinal) for loop in self._loops.values() if loop.timers.waited_for)
         waits += [timer for timer in held if timer is not None and timer != following]
         if waits:
             first = min(waits)
@@ -387,7 +385,7 @@ class Turnstile:
     def _at_work(self) -> bool:
         """Whether something of the program may still go on by itself."""
         return not waiting.others_blocked() or any(
-            one.loop.is_running() and (waiting.ready(one.loop) or one.has_timers) for one in self._loops.values()
+            one.loop.is_running() and (waiting.ready(one.loop) or one.timers.waited_for) for one in self._loops.values()
         )
 
     def _relax(self, index: int, instead: Mark) -> None:

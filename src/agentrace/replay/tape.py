@@ -24,7 +24,9 @@ from agentrace.events import Failure
 from agentrace.replay.calls import Call, Taped, Value, closing_error, flow_key, plain
 from agentrace.replay.causes import Circumstances
 from agentrace.replay.differences import differences
+from agentrace.replay.draws import Draws
 from agentrace.replay.failures import rebuilt
+from agentrace.replay.manner import Manner
 from agentrace.replay.order import Turnstile
 from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
 from agentrace.replay.turns import InTurn
@@ -43,17 +45,6 @@ class Divergence(Struct, frozen=True):
     """The live step."""
     expected_step: int
     """The source step that was next; 0 for none."""
-
-
-class Manner(Struct, frozen=True):
-    """How a run is replayed."""
-
-    order: str = "recorded"
-    """``recorded``, or ``free``: answers are handed over as soon as they are asked for."""
-    speed: float = 0.0
-    """Of streams: 0 without waiting, 1 as recorded, 2 twice as fast."""
-    observe: bool = False
-    """Go on after a divergence where that is possible, to see what else there is."""
 
 
 class Reading(Protocol):
@@ -97,6 +88,7 @@ class ExactTape:
         self._give_up = give_up
         self._whole = whole if source is None else source.whole
         self._lock = threading.RLock()
+        self._draws = Draws()
         self._raised = 0
         self.answered = 0
         self.latched: Divergence | None = None
@@ -368,9 +360,11 @@ class ExactTape:
                     error=self._rebuilt(call, state.failure) if failed and state.failure is not None else None,
                     shape="" if state.ended is None else state.ended.shape,
                     chunks=[
-                        (chunk.op, record.values.python(chunk.data) if chunk.op == "yield" else None)
+                        (chunk.op, record.values.python(chunk.data) if chunk.op == "yield" else None, chunk.random)
                         for chunk in record.elements(call.id)
                     ],
+                    random=0 if state.ended is None else state.ended.random,
+                    draw=self._draws.until,
                     closed=call.ended == "closed_by_consumer",
                     closing=closing_error(state),
                     never=never,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from agentrace import archive, config
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
-from agentrace.replay.tape import Manner
+from agentrace.replay.manner import Manner
 from agentrace.runtime.replaying import Replaying
 
 

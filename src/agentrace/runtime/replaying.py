@@ -26,9 +26,10 @@ from agentrace.ids import format_run_id, parse_run_id
 from agentrace.query import RunRecord, Runs, inferred, replayable
 from agentrace.replay.calls import taped
 from agentrace.replay.causes import Circumstances
+from agentrace.replay.manner import Manner
 from agentrace.replay.offline import refuse_network
 from agentrace.replay.report import UNKNOWN, coded
-from agentrace.replay.tape import Divergence, ExactTape, Manner
+from agentrace.replay.tape import Divergence, ExactTape
 from agentrace.runtime import children, surroundings
 from agentrace.runtime.assembly import Runtime
 from agentrace.runtime.comparing import circumstances, entry_differences, other_end

@@ -1,0 +1,157 @@
+"""The timers of the program in one event loop: each is called in the iteration in which it was called.
+
+They are told by what made them, and not by their time: a replay takes other time between two calls, so that the sleep
+that ended first might end last. Until its turn comes a timer is kept out of the loop.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import Any, Final, Protocol
+
+from agentrace.capture.iterations import timers_of
+from agentrace.replay.clock import Clock
+from agentrace.replay.marks import Mark
+from agentrace.replay.pointer import Pointer
+
+MOST_TURNS: Final = 100
+"""Iterations that are gone through in a loop that has nothing to do."""
+_PURGE: Final = 256
+"""How many timers are kept until those that were cancelled are forgotten."""
+
+
+class Here(Protocol):
+    """The loop whose timers they are."""
+
+    loop: Any
+    ordinal: int
+    """Of the recorded loop; 0 while that is not known."""
+
+    def left(self, mark: Mark) -> int:
+        """Iterations until the one in which a mark comes."""
+        ...
+
+    def alone(self) -> bool:
+        """Whether the program waits for nothing but what this loop and the record give it."""
+        ...
+
+    def again(self) -> None:
+        """Look again in the next iteration, which waits for nothing."""
+        ...
+
+
+class LoopTimers:
+    """The timers of one loop; used in it, under the turnstile's lock."""
+
+    def __init__(self, pointer: Pointer, clock: Clock, here: Here) -> None:
+        self._timers: dict[tuple[str, int], Any] = {}
+        """Those that were not called, by what made them. They are in the loop when it is their turn, or while it is not
+        known what comes."""
+        self._purge_at = _PURGE
+        self._loose = False
+        """Whether they are in the loop."""
+        self._pointer = pointer
+        self._clock = clock
+        self._here = here
+        self._loop = here.loop
+        self._marks = pointer.order.marks
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether the program waits for its time to come."""
+        return any(not timer.cancelled() for timer in self._timers.values())
+
+    def made(self, timer: Any, told: tuple[str, int], ordinal: int) -> None:
+        """A timer of the program; ``ordinal`` is that of the loop that called it in the recorded run, 0 if none did."""
+        self._here.ordinal = self._here.ordinal or ordinal
+        if len(self._timers) >= self._purge_at:
+            self._timers = {key: kept for key, kept in self._timers.items() if not kept.cancelled()}
+            self._purge_at = 2 * len(self._timers) + _PURGE
+        self._timers[told] = timer
+
+    def called(self, told: tuple[str, int]) -> None:
+        """It is called now."""
+        self._timers.pop(told, None)
+
+    def look(self, idle: bool) -> None:
+        """Call the timers whose iteration this is, and no others; ``idle`` if nothing else happens in the loop now."""
+        recorded = self._pointer.timer(self._here.ordinal)
+        if recorded is None and not self._timers:
+            return
+        if recorded is None and self._here.ordinal not in self._pointer.order.over:
+            self.give_back()  # it is not known what comes
+            return
+        self._hold()
+        coming = self._coming_timers()
+        timers = [timer for index in coming if (timer := self.live(index)) is not None]
+        left = self._here.left(self._marks[coming[0]]) if coming else 0
+        if len(timers) < len(coming) and idle and self._here.alone():
+            for index in coming:
+                if self.live(index) is None:
+                    self._pointer.skip(index)  # the program has not made it: it does not do exactly what it did
+            self._here.again()
+        elif timers and left <= 0:
+            self._bring(timers)
+        elif timers and left <= MOST_TURNS and self._here.alone():
+            self._here.again()
+        elif idle and self._is_waited_for():
+            self._bring(timers or self._earliest())
+
+    def live(self, index: int) -> Any:
+        """The timer of a mark; ``None`` if there is none."""
+        timer = self._timers.get(self._marks[index].timer)
+        return None if timer is None or timer.cancelled() else timer
+
+    def _earliest(self) -> list[Any]:
+        return sorted(timer for timer in self._timers.values() if not timer.cancelled())[:1]
+
+    def _is_waited_for(self) -> bool:
+        """Whether what comes next has to be done in this loop, or nothing comes any more."""
+        following = self._pointer.next()
+        return following >= len(self._marks) or self._marks[following].loop == self._here.ordinal
+
+    def _bring(self, timers: list[Any]) -> None:
+        """Have timers called in this order, now if nothing real goes on beside them, and else when it is their time."""
+        due = -math.inf
+        for timer, when in zip(timers, sorted(timer.when() for timer in timers), strict=True):
+            due = timer._when = max(when, math.nextafter(due, math.inf))
+            heapq.heappush(self._loop._scheduled, timer)
+        if due > self._clock.time() and self._here.alone():
+            self._clock.jump(due)
+
+    def _hold(self) -> None:
+        """Take the timers of the program out of the loop."""
+        self._loose = False
+        made = timers_of(self._loop).made
+        others = [timer for timer in self._loop._scheduled if made(timer) is None]
+        if len(others) < len(self._loop._scheduled):
+            heapq.heapify(others)
+            self._loop._scheduled = others
+        if self._timers:
+            self._pointer.watch(self._loop)
+
+    def give_back(self) -> None:
+        """Put them into the loop again."""
+        if not self._loose:
+            self._hold()
+            for timer in self._timers.values():
+                heapq.heappush(self._loop._scheduled, timer)
+            self._loose = True
+
+    def _coming_timers(self) -> list[int]:
+        """The marks of timers that come in one iteration, if all that came before it has come."""
+        found: list[int] = []
+        reference: Mark | None = None
+        for index in range(self._pointer.next(), len(self._marks)):
+            if not self._pointer.missing(index):
+                continue
+            mark = self._marks[index]
+            if reference is not None and not reference.is_beside(mark):
+                break
+            reference = mark
+            if mark.loop != self._here.ordinal or not mark.tick:
+                break
+            if mark.is_timer:
+                found.append(index)
+        return found
