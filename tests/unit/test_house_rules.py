@@ -25,10 +25,6 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ): "what is thrown into a generator is thrown on into it",
     (
         "guarded_catches",
-        "src/agentrace/capture/answers.py",
-    ): "what is thrown into a replayed generator is compared with what was",
-    (
-        "guarded_catches",
         "src/agentrace/canonical/encoding.py",
     ): "reading a value may run code of its class, which may fail in any way",
     ("short_functions", "src/agentrace/capture/call.py"): "the event's fields stand one to a line on the caller's time",

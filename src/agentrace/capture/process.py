@@ -70,9 +70,11 @@ class Recording:
 
     def flow_of_timers(self) -> Flow | None:
         """The same, but ``None`` in a thread that has not made a step and may not belong to the program."""
-        known = threading.main_thread().ident, self.implicit().root.owner
-        if FLOW.get() is None and threading.get_ident() not in known:
-            return None
+        held = FLOW.get()
+        if held is None or held.run.closed:
+            known = threading.main_thread().ident, self.implicit().root.owner
+            if threading.get_ident() not in known:
+                return None
         return self.flow()
 
     def enclosing(self) -> Step | None:
