@@ -105,19 +105,21 @@ class Chunk(Part, frozen=True):
     """The same, for elements of generators."""
 
 
-class Timer(Part, frozen=True):
-    """A call of a timer by an event loop."""
+class Callback(Part, frozen=True):
+    """A call by an event loop of a timer, or of what another thread gave it."""
 
     tick: int
     """The iteration of the loop."""
     ts: int
     """When, in wall-clock nanoseconds since 1970."""
     parent: int = 0
-    """The step that encloses what made the timer; 0 for none."""
+    """The step that encloses what made the timer, or gave the callback; 0 for none."""
     flow: str = ""
-    """What made it, as in ``StepDispatched``."""
+    """What made or gave it, as in ``StepDispatched``."""
     ordinal: int = 0
-    """How many timers this flow made before, under the same enclosing step."""
+    """How many this flow made or gave before, under the same enclosing step."""
+    posted: bool = False
+    """Whether another thread gave it to the loop; else it is a timer."""
 
 
 class Event(Struct, frozen=True, array_like=True, kw_only=False):
@@ -628,14 +630,15 @@ class ExchangeEnded(Event, frozen=True, tag=25):
     """As in ``StepCompleted``."""
 
 
-class TimersFired(Event, frozen=True, tag=26):
-    """Timers of the program, such as sleeps and timeouts, that an event loop called. Those of libraries at work on a
-    model, tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and
-    when the loop is closed."""
+class CallbacksRun(Event, frozen=True, tag=26):
+    """What an event loop called that came from outside its own callbacks: timers of the program, such as sleeps and
+    timeouts, and what other threads gave it, such as the results of their jobs. Those of libraries at work on a model,
+    tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and when the
+    loop is closed."""
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""
-    timers: list[Timer]
+    callbacks: list[Callback]
     """Those since the loop told the last ones, in the order in which they were called."""
     over: bool = False
     """Whether the loop was closed: it called no others."""
@@ -685,7 +688,7 @@ AnyEvent: TypeAlias = (
     | ExchangeStarted
     | ExchangeAnswered
     | ExchangeEnded
-    | TimersFired
+    | CallbacksRun
 )
 
 EVENT_TYPES: tuple[type[Event], ...] = AnyEvent.__args__

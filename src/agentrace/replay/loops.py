@@ -171,12 +171,14 @@ class InLoop:
     def _is_held(self) -> bool:
         """Whether this is the iteration of a gate or a timer, but threads have to do something before."""
         timer = self._pointer.timer(self.ordinal)
-        coming = [*self.parked] if timer is None or self.timers.live(timer) is None else [*self.parked, timer]
+        coming = [*self.parked] if timer is None or not self.timers.awaited(timer) else [*self.parked, timer]
         first = min(coming, default=-1)
         if first < 0 or self._held_ns > _MOST_HELD_NS or self.left(self._marks[first]) > 0:
             return False
         missing = [index for index in range(self._pointer.next(), first) if self._pointer.missing(index)]
-        if not missing or any(self._marks[index].loop == self.ordinal for index in missing):
+        if any(self._marks[index].loop == self.ordinal for index in missing):
+            return False
+        if not missing and (first != timer or self._is_idle() or self.timers.live(first) is not None):
             return False
         if self._held[0] != first:
             self._held = first, waiting.now_ns()
