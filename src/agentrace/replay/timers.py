@@ -86,10 +86,8 @@ class LoopTimers:
 
     def made(self, timer: Any, told: tuple[str, int]) -> None:
         """A timer of the program."""
-        index = self._pointer.order.timers.get(told)
         with self._pointer.lock:
-            if index is not None and not self._here.ordinal:
-                self._here.ordinal = self._marks[index].loop
+            self._in_loop_of(told)
             if len(self._timers) >= self._purge_at:
                 self._timers = {key: kept for key, kept in self._timers.items() if not kept.cancelled()}
                 self._purge_at = 2 * len(self._timers) + _PURGE
@@ -107,7 +105,14 @@ class LoopTimers:
     def posting(self, told: tuple[str, int]) -> None:
         """A thread gives a callback to the loop."""
         with self._pointer.lock:
+            self._in_loop_of(told)
             self._on_its_way.add(told)
+
+    def _in_loop_of(self, told: tuple[str, int]) -> None:
+        """The recorded loop is the one that called this."""
+        index = self._pointer.order.timers.get(told)
+        if index is not None and not self._here.ordinal:
+            self._here.ordinal = self._marks[index].loop
 
     def posted(self, told: tuple[str, int], call: Callable[[], None]) -> bool:
         """The loop calls it now; whether it has to wait for its turn, in which ``call`` is called."""
