@@ -16,8 +16,16 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-FORMAT_VERSION = "0.1"
-"""Version of the trace format, stamped into every ``WorkflowStarted``. Below 1.0 it may still change."""
+FORMAT_VERSION = "1.0"
+"""Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.1, a change 2.0."""
+_BEFORE = "0.1"
+"""The version of which all that was kept says the same in 1.0."""
+
+
+def is_readable(version: str) -> bool:
+    """Whether this agentrace reads a trace of that version; what later ones have added it keeps as it is."""
+    return version == _BEFORE or version.partition(".")[0] == FORMAT_VERSION.partition(".")[0]
+
 
 Value: TypeAlias = Raw
 """A canonical value in its msgpack encoding; empty when there is none."""
@@ -630,7 +638,7 @@ class ExchangeEnded(Event, frozen=True, tag=25):
     """As in ``StepCompleted``."""
 
 
-class CallbacksRun(Event, frozen=True, tag=26):
+class CallbacksRun(Event, frozen=True, tag=27):
     """What an event loop called that came from outside its own callbacks: timers of the program, such as sleeps and
     timeouts, and what other threads gave it, such as the results of their jobs. Those of libraries at work on a model,
     tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and when the

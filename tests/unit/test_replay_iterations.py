@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 import agentrace
@@ -218,12 +219,12 @@ def test_an_answer_comes_in_its_place_among_what_else_is_resumed_in_an_iteration
 def test_where_an_answer_came_in_its_iteration_is_told() -> None:
     async def program() -> None:
         async def others() -> None:
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.08)
 
         tasks = [asyncio.create_task(others()) for _ in range(3)]
         calling = asyncio.create_task(look(0.02))
         await asyncio.sleep(0)
-        time.sleep(0.1)  # noqa: ASYNC251
+        time.sleep(0.15)  # noqa: ASYNC251
         await asyncio.gather(calling, *tasks)
 
     _, record = record_of(program)
@@ -306,6 +307,76 @@ def test_the_timers_of_somebody_elses_thread_are_not_the_programs() -> None:
         loop.close()
     assert [step.path for step in record.trace.steps.values()] == ["/look#0"]
     assert [event.callbacks for event in record.events if isinstance(event, events.CallbacksRun)] == [[]]
+
+
+@pytest.mark.parametrize(("slept", "worked", "now"), [(0.15, 0.01, 0.3), (0.02, 0.2, 0.0)])
+@pytest.mark.parametrize("library", ["asyncio", "anyio"])
+def test_the_result_of_a_thread_comes_when_it_came(slept: float, worked: float, now: float, library: str) -> None:
+    """However long the thread takes now: its work is no call, so it works again."""
+    pause = worked
+
+    async def program() -> Any:
+        log: list[str] = []
+
+        async def works() -> None:
+            to_thread = asyncio.to_thread if library == "asyncio" else anyio.to_thread.run_sync
+            await to_thread(time.sleep, pause)
+            log.append("worked")
+
+        async def sleeps() -> None:
+            await asyncio.sleep(slept)
+            log.append("slept")
+
+        await asyncio.gather(works(), sleeps())
+        await look(0)
+        return log
+
+    seen, record = record_of(program)
+    assert seen == (["slept", "worked"] if slept < worked else ["worked", "slept"])
+    pause = now
+    again = replayed(record, program)
+    assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_what_a_thread_asks_of_a_loop_is_done_when_it_was_done() -> None:
+    pause = 0.02
+
+    async def program() -> Any:
+        loop, log = asyncio.get_running_loop(), list[str]()
+
+        def thread() -> None:
+            for number in range(3):
+                time.sleep(pause)
+                loop.call_soon_threadsafe(log.append, f"thread {number}")
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+
+        async def counts() -> None:
+            for number in range(6):
+                await asyncio.sleep(0.015)
+                log.append(f"counted {number}")
+
+        await look(0)
+        await asyncio.gather(asyncio.to_thread(thread), counts())
+        return log
+
+    seen, record = record_of(program)
+    for pause in (0.0, 0.05):  # noqa: B007 - it is the program's
+        again = replayed(record, program)
+        assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_jobs_that_end_before_anybody_asks_for_their_results() -> None:
+    async def program() -> Any:
+        loop = asyncio.get_running_loop()
+        found = []
+        for number in range(30):
+            jobs = [loop.run_in_executor(None, int, number + at) for at in range(3)]
+            found.append([await job for job in asyncio.as_completed(jobs)])
+        await look(0)
+        return sorted(map(sum, found))
+
+    for _ in range(3):
+        exact(program)
 
 
 def test_a_timer_that_outlives_a_replay_is_called_when_it_is_its_time(tmp_path: Path) -> None:
