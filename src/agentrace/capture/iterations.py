@@ -41,6 +41,13 @@ def is_the_programs(handle: Any) -> bool:
     return found is None or not (found.answered if isinstance(found, Flow) else found.inner.answered)
 
 
+def is_counted(loop: Any) -> bool:
+    """Whether a loop, which runs, counts its iterations; from now on, if that was not asked before."""
+    if not hasattr(loop, TURN) and hasattr(loop, "_run_once"):
+        setattr(loop, TURN, 1)
+    return hasattr(loop, TURN)
+
+
 def behind(loop: Any) -> int:
     """How many callbacks of the program follow in this iteration that were ready when it began; 0 if unknown."""
     last, ready = getattr(loop, LAST, None), getattr(loop, "_ready", None)

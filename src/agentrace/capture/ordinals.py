@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from agentrace import events
-from agentrace.capture.iterations import TIMERS, TURN, Posted, Timers, behind, is_ours, timers_of
+from agentrace.capture.iterations import TIMERS, TURN, Posted, Timers, behind, is_counted, is_ours, timers_of
 
 if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
@@ -76,8 +76,8 @@ class ProcessScope:
         loop = self.running_loop()
         if loop is None:
             return 0
-        turn: int = getattr(loop, TURN, 0)
-        if turn:
+        if is_counted(loop):
+            turn: int = getattr(loop, TURN)
             timers: Timers | None = getattr(loop, TIMERS, None)
             if timers is not None and timers.any:
                 self._tell_timers(loop, flow.run)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from agentrace.capture.answers import END
 from agentrace.capture.guard import fault
-from agentrace.capture.iterations import BEFORE, TURN, is_ours, is_the_programs
+from agentrace.capture.iterations import BEFORE, TURN, is_counted, is_ours, is_the_programs
 from agentrace.capture.scope import FLOW
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
@@ -49,7 +49,7 @@ class InLoop:
         self._pointer = pointer
         self._clock = clock
         self._marks = pointer.order.marks
-        self.counted = hasattr(loop, TURN)
+        self.counted = is_counted(loop)
         """Whether the loop tells its iterations."""
         self._ahead = 0
         """By how many the iterations are further than in the recorded run."""
@@ -113,7 +113,7 @@ class InLoop:
         """Do what has to be done before an iteration; whether it is too early, since other threads come first."""
         with self._pointer.lock:
             if self._pointer.free:
-                self._leave()
+                self.leave()
                 return False
             idle = not waiting.ready(self.loop)
             early = self._look()
@@ -121,7 +121,7 @@ class InLoop:
                 self.timers.look(idle and not waiting.ready(self.loop))
             return early
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Leave the loop as it was, but that its time does not go back."""
         self.timers.give_back()
         self.loop.__dict__.pop(BEFORE, None)

@@ -219,6 +219,8 @@ class Turnstile:
         """Let everything go that waits, and hold nothing up any more."""
         with self.lock:
             self.free = True
+            for here in self._loops.values():
+                call(here.loop, here.leave)
             for parked in self._parked():
                 call(parked.loop, parked.go)
             for loop, future in list(self._endless.values()):

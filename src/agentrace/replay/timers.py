@@ -19,6 +19,8 @@ from agentrace.replay.pointer import Pointer
 
 MOST_TURNS: Final = 100
 """Iterations that are gone through in a loop that has nothing to do."""
+_MOST_AHEAD: Final = 200
+"""Marks that are looked at for what comes in one iteration."""
 _PURGE: Final = 256
 """How many timers are kept until those that were cancelled are forgotten."""
 
@@ -218,10 +220,13 @@ class LoopTimers:
         """The marks of timers that come in one iteration, if all that came before it has come."""
         found: list[int] = []
         reference: Mark | None = None
-        for index in range(self._pointer.next(), len(self._marks)):
+        following = self._pointer.next()
+        for index in range(following, min(following + _MOST_AHEAD, len(self._marks))):
             if not self._pointer.missing(index):
                 continue
             mark = self._marks[index]
+            if reference is not None and mark.loop != self._here.ordinal:
+                continue  # a thread did something while the loop was in this iteration
             if reference is not None and not reference.is_beside(mark):
                 break
             reference = mark
