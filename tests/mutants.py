@@ -290,14 +290,14 @@ MUTANTS = (
         "replay/timers.py",
         "        self._hold()\n        coming",
         "        coming",
-        ("tests/unit/test_replay_iterations.py",),
+        ("tests/unit/test_replay_timers.py",),
     ),
     Mutant(
         "a timer is known by its time",
         "replay/timers.py",
         "[timer for index in coming if (timer := self.live(index)) is not None]",
         "self._earliest()[: len(coming)]",
-        ("tests/unit/test_replay_iterations.py",),
+        ("tests/unit/test_replay_timers.py",),
     ),
     Mutant(
         "an answer comes behind everything that is ready",
@@ -311,14 +311,14 @@ MUTANTS = (
         "replay/timers.py",
         "and not self._is_its_turn(index):",
         "and False:",
-        ("tests/unit/test_replay_iterations.py",),
+        ("tests/unit/test_replay_timers.py",),
     ),
     Mutant(
         "a loop goes on as in a replay that is over",
         "runtime/replaying.py",
         "self.tape.end()",
         "pass",
-        ("tests/unit/test_replay_iterations.py",),
+        ("tests/unit/test_replay_timers.py",),
     ),
     Mutant(
         "what a tool drew is not drawn again",

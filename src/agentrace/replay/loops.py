@@ -123,8 +123,9 @@ class InLoop:
 
     def leave(self) -> None:
         """Leave the loop as it was, but that its time does not go back."""
-        self.timers.give_back()
-        self.loop.__dict__.pop(BEFORE, None)
+        if self.counted:
+            self.timers.give_back()
+            self.loop.__dict__.pop(BEFORE, None)
 
     def _hop(self) -> None:
         """For loops that do not tell when an iteration begins: once in each while a gate waits."""
