@@ -197,13 +197,16 @@ class LoopTimers:
     def _hold(self) -> None:
         """Take the timers of the program out of the loop."""
         self._loose = False
-        made = timers_of(self._loop).made
-        others = [timer for timer in self._loop._scheduled if made(timer) is None]
+        others = [timer for timer in self._loop._scheduled if not self._is_held(timer)]
         if len(others) < len(self._loop._scheduled):
             heapq.heapify(others)
             self._loop._scheduled = others
         if self._timers:
             self._pointer.watch(self._loop)
+
+    def _is_held(self, timer: Any) -> bool:
+        made = timers_of(self._loop).made(timer)
+        return made is not None and self._timers.get(made.told) is timer
 
     def give_back(self) -> None:
         """Put them into the loop again."""
