@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -75,7 +75,7 @@ class InTurn:
         raise self._hangs()
 
     @contextmanager
-    def _inside(self) -> Iterator[None]:
+    def _inside(self) -> Generator[None]:
         """What resumes the task meanwhile belongs to the call, as it did."""
         outside = FLOW.get()
         FLOW.set(self._step)
