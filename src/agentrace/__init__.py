@@ -26,10 +26,14 @@ if TYPE_CHECKING:
         trace,
         validator,
     )
+    from agentrace.capture.runs import carry, run
     from agentrace.capture.values import getenv, input, now, random, uuid4  # noqa: A004
     from agentrace.errors import AgentraceError, ReplayDivergence
-    from agentrace.runtime import Status, flush, init, run, shutdown, status
+    from agentrace.integrations.asgi import ASGIMiddleware
+    from agentrace.integrations.wsgi import WSGIMiddleware
+    from agentrace.runtime import Status, flush, init, shutdown, status
     from agentrace.runtime.block import replay
+    from agentrace.runtime.notebook import load_ipython_extension, unload_ipython_extension
 
 _HOMES = {
     "agentrace.capture.decorators": (
@@ -44,24 +48,32 @@ _HOMES = {
         "trace",
         "validator",
     ),
+    "agentrace.capture.runs": ("carry", "run"),
     "agentrace.capture.values": ("getenv", "input", "now", "random", "uuid4"),
     "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
+    "agentrace.integrations.asgi": ("ASGIMiddleware",),
+    "agentrace.integrations.wsgi": ("WSGIMiddleware",),
     "agentrace.runtime.block": ("replay",),
-    "agentrace.runtime": ("Status", "flush", "init", "run", "shutdown", "status"),
+    "agentrace.runtime.notebook": ("load_ipython_extension", "unload_ipython_extension"),
+    "agentrace.runtime": ("Status", "flush", "init", "shutdown", "status"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ASGIMiddleware",
     "AgentraceError",
     "ReplayDivergence",
     "Status",
+    "WSGIMiddleware",
     "__version__",
     "agent",
+    "carry",
     "embedding",
     "flush",
     "getenv",
     "init",
     "input",
+    "load_ipython_extension",
     "model",
     "now",
     "planner",
@@ -75,6 +87,7 @@ __all__ = [
     "step",
     "tool",
     "trace",
+    "unload_ipython_extension",
     "uuid4",
     "validator",
 ]

@@ -65,14 +65,14 @@ class Origin(Part, frozen=True):
 
 
 class Parent(Part, frozen=True):
-    """The place in another process's run from which this run was started."""
+    """The place in another run from which this one was started, or its job was sent."""
 
     run_id: bytes = b""
     """The parent run, 16 bytes; empty for a root run."""
     step_id: int = 0
     """The parent's step that was open; 0 for none."""
     flow: str = ""
-    """Scope path of the spawn in the parent, ending in ``process:K`` for its K-th child."""
+    """Scope path of the spawn in the parent, ending in ``process:K`` for its K-th child, ``job:K`` for its K-th job."""
 
 
 class Failure(Part, frozen=True):
@@ -185,7 +185,7 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     origin: Origin = Origin()
     """Live, or a replay or fork of another run."""
     parent: Parent = Parent()
-    """The run that started this process, if one did."""
+    """The run that started this process or sent this job, if one did."""
     tags: list[str] = []
     """Free labels."""
     patched: list[str] = []
@@ -429,7 +429,7 @@ class ExecutionAborted(Event, frozen=True, tag=13):
     """The run was stopped from outside its own logic."""
 
     by: str
-    """``budget``, ``policy``, ``operator`` or ``signal``."""
+    """``budget``, ``policy``, ``operator``, ``signal``, or ``client`` where the one who asked has left."""
     code: str
     """Reason code, e.g. ``SIGTERM``."""
     reason: str = ""

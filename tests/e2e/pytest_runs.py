@@ -30,9 +30,10 @@ CONFTEST = """
 
     @pytest.fixture
     def ask_async(address):
-        client = AsyncOpenAI(base_url=address, max_retries=0)
         async def ask(text):
-            return (await client.chat.completions.create(**message(text))).choices[0].message.content
+            # Closed here: left to the collector, it would be closed in the loop of whichever test runs at that moment.
+            async with AsyncOpenAI(base_url=address, max_retries=0) as client:
+                return (await client.chat.completions.create(**message(text))).choices[0].message.content
         return ask
 
     @pytest.fixture(scope="session")

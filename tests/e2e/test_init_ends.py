@@ -167,3 +167,22 @@ def test_a_program_that_records_nothing_leaves_nothing(place: Place) -> None:
 
     assert (done.code, done.out, done.err) == (0, "done\n", "")
     assert not place.store.exists()
+
+
+FAILS_UNRECORDED = """
+    import threading
+    import agentrace
+
+    agentrace.init()
+    thread = threading.Thread(target=len, args=("",))
+    thread.start()
+    thread.join()
+    raise KeyError("before any step")
+"""
+
+
+def test_a_program_that_fails_before_its_first_step_leaves_no_run_and_no_word_of_ours(place: Place) -> None:
+    done = place.do(PYTHON, place.write("program.py", FAILS_UNRECORDED))
+
+    assert (done.code, done.own_words, place.runs()) == (1, [], [])
+    assert done.err.count("Traceback") == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from agentrace.capture.guard import RunOver
 from agentrace.capture.ordinals import ProcessScope
@@ -16,11 +17,13 @@ from agentrace.capture.scope import FLOW, Flow
 from agentrace.capture.step import Step
 from agentrace.events import Parent
 
+RunName: TypeAlias = str | Callable[[], str]
+
 
 class Recording:
     """All runs that this process records."""
 
-    def __init__(self, scope: ProcessScope, new_run: Callable[[Parent, str], RunRecording]) -> None:
+    def __init__(self, scope: ProcessScope, new_run: Callable[[Parent, RunName], RunRecording]) -> None:
         self.scope = scope
         self._new_run = new_run
         self._lock = threading.RLock()
@@ -33,6 +36,8 @@ class Recording:
         self.name = ""
         self.is_one_run = False
         """Whether blocks that would be runs of their own belong to the run of the process, as in a test."""
+        self.end_run: Callable[[RunRecording, BaseException | None], None] = _nobody_ends
+        """Ends one run of several, with the exception that left it."""
         self.main_may_be_ready: Callable[[], bool] | None = None
         """Asked before calls and new tasks until it says that there is nothing to wait for."""
 
@@ -46,8 +51,8 @@ class Recording:
                     run = self._implicit = self.open_run(self.name, self.parent)
         return run
 
-    def open_run(self, name: str, parent: Parent = Parent()) -> RunRecording:  # noqa: B008  (frozen)
-        """A new run of this process; it is written from its first event on."""
+    def open_run(self, name: RunName, parent: Parent = Parent()) -> RunRecording:  # noqa: B008  (frozen)
+        """A new run of this process; it is written, under the name it then has, from its first event on."""
         if self.over:
             raise RunOver
         run = self._new_run(parent, name)
@@ -103,6 +108,10 @@ class Recording:
             run.abandon()
         self._runs = []
         self._implicit = None
+
+
+def _nobody_ends(_: RunRecording, __: BaseException | None) -> None:
+    """Runs end with the process, unless whoever put the recording together says how."""
 
 
 current: Recording | None = None

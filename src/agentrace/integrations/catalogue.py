@@ -13,9 +13,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from agentrace.integrations.declaration import Integration, Wire
+from agentrace.integrations.declaration import Integration, Jobs, Wire
 
 _LIBRARIES: Final = "agentrace.integrations.libraries"
+_NAMES: Final = ("INTEGRATION", "WIRE", "JOBS")
+"""What a library's file calls its declaration."""
 
 
 class Known(Struct, frozen=True):
@@ -35,17 +37,17 @@ def library_names() -> list[str]:
 
 
 @cache
-def declaration(name: str) -> Integration | Wire | None:
+def declaration(name: str) -> Integration | Wire | Jobs | None:
     """The declaration of a library; ``None`` if there is none of that name."""
     if name not in library_names():
         return None
     module = importlib.import_module(f"{_LIBRARIES}.{name}")
-    found = getattr(module, "INTEGRATION", None) or getattr(module, "WIRE", None)
-    return found if isinstance(found, (Integration, Wire)) else None
+    found = next((value for name in _NAMES if (value := getattr(module, name, None)) is not None), None)
+    return found if isinstance(found, (Integration, Wire, Jobs)) else None
 
 
 def integration(name: str) -> Integration | None:
-    """The integration of that name; ``None`` for wires and unknown names."""
+    """The integration of that name; ``None`` for wires, jobs and unknown names."""
     found = declaration(name)
     return found if isinstance(found, Integration) else None
 
@@ -55,7 +57,7 @@ def known() -> list[Known]:
     return [known_of(found) for name in library_names() if (found := declaration(name)) is not None]
 
 
-def known_of(found: Integration | Wire, version: object = None) -> Known:
+def known_of(found: Integration | Wire | Jobs, version: object = None) -> Known:
     """What is known of a declared library in this environment; a ``version`` that it tells itself is quicker."""
     installed = version if isinstance(version, str) else _installed_version(found.requires)
     return Known(found.name, found.requires, installed, bool(installed) and satisfies(installed, found.requires))

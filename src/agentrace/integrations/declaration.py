@@ -117,3 +117,13 @@ class Wire(Struct, frozen=True):
     module: str
     """The module that, once imported, is handed to ``install``."""
     install: Callable[[Any], None]
+
+
+class Jobs(Struct, frozen=True):
+    """One library that runs jobs, each execution of which is a run."""
+
+    name: str
+    requires: str
+    module: str
+    """The module that, once imported, is handed to ``install``."""
+    install: Callable[[Any], None]

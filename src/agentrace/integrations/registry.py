@@ -16,7 +16,7 @@ from agentrace.capture.carriers import replace
 from agentrace.capture.guard import fault, say
 from agentrace.errors import UntestedVersion
 from agentrace.integrations.catalogue import declaration, integration, known_of, library_names
-from agentrace.integrations.declaration import Integration, Wire
+from agentrace.integrations.declaration import Integration, Jobs, Wire
 from agentrace.integrations.funnel import funnel
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.tools import ConfiguredTools
@@ -96,8 +96,8 @@ class Instrumentation:
 
         return hook
 
-    def _put_in_place(self, found: Integration | Wire) -> None:
-        if isinstance(found, Wire):
+    def _put_in_place(self, found: Integration | Wire | Jobs) -> None:
+        if isinstance(found, (Wire, Jobs)):
             found.install(importlib.import_module(found.module))
             return
         for target in found.targets:

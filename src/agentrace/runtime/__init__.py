@@ -1,4 +1,4 @@
-"""The public way to begin and end recording: ``init``, ``flush``, ``shutdown``, ``run``, ``status``."""
+"""The public way to begin and end recording: ``init``, ``flush``, ``shutdown``, ``status``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from msgspec import Struct
 
 from agentrace import config
 from agentrace.capture import process
-from agentrace.capture.guard import fault, faults, say
-from agentrace.capture.recording import RunRecording
-from agentrace.capture.scope import FLOW, Flow
+from agentrace.capture.guard import faults, say
+from agentrace.capture.scope import FLOW
 from agentrace.errors import AgentraceError
 from agentrace.ids import format_run_id
 from agentrace.runtime.assembly import Runtime
@@ -112,53 +110,6 @@ def status() -> Status:
     current = flow.run if flow is not None and not flow.run.closed else runs[0] if runs else None
     run_id = format_run_id(current.id) if current is not None and current.opened else ""
     return Status(True, str(runtime.settings.home), run_id, sum(run.lost for run in runs), faults())
-
-
-class run:
-    """A block as a run of its own: ``with agentrace.run("checkout"): ...``; also ``async with``.
-
-    Steps inside it belong to this run. Without :func:`init` it does nothing; in a test that has a trace, its steps
-    belong to the run of the test.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._run: RunRecording | None = None
-        self._is_joined = False
-        self._outside: Flow | None = None
-
-    @property
-    def id(self) -> str:
-        """The run's id; empty while nothing is recorded."""
-        return "" if self._run is None else format_run_id(self._run.id)
-
-    def __enter__(self) -> run:
-        recording = process.current
-        if recording is not None:
-            try:
-                self._is_joined = recording.is_one_run
-                self._run = recording.implicit() if self._is_joined else recording.open_run(self._name)
-                self._run.open()
-                self._outside = FLOW.get()
-                FLOW.set(self._run.root)
-            except Exception as error:
-                fault(error)
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        current, runtime = self._run, _runtime
-        if current is not None:
-            FLOW.set(self._outside)
-            if runtime is not None and not self._is_joined:
-                runtime.end_run(current, error)
-
-    async def __aenter__(self) -> run:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
 
 
 def _working_directory() -> Path:

@@ -48,6 +48,7 @@ class Runtime:
         self.scope = ProcessScope()
         self.recording = Recording(self.scope, self._new_run)
         self.recording.parent = children.parent_of(os.environ)
+        self.recording.end_run = self._end
         self.tape = tape
         self.origin = origin
         self.watch = ImportWatch()
@@ -60,6 +61,7 @@ class Runtime:
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
         self.describes = True
         """Whether runs tell at their end what they ran on, for which the program's source is read."""
+        self.looked = surroundings.Looked()
         self.boot = ""
         """Directory from which child processes begin, though this one was not started by the command."""
         self.child_variables: Mapping[str, str] = {}
@@ -164,7 +166,7 @@ class Runtime:
         try:
             if run.opened:
                 self._describe(run)
-            run.close(self._ending_of(run, error))
+            run.close(self._ending_of(run, error) if run.opened else None)
         except Exception as ours:
             fault(ours)
         finally:
@@ -176,11 +178,6 @@ class Runtime:
         run.end_unfinished()
         if self.describes:
             run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
-
-    def end_run(self, run: RunRecording, error: BaseException | None) -> None:
-        """End one run of several, with the exception that left its block."""
-        run.exit_code = 0 if error is None else 1
-        self._end(run, error)
 
     @guarded
     def _child_raised(self, error: BaseException) -> None:
@@ -219,9 +216,9 @@ class Runtime:
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
-    def _new_run(self, parent: events.Parent, name: str) -> RunRecording:
+    def _new_run(self, parent: events.Parent, name: process.RunName) -> RunRecording:
         def started(run: RunRecording) -> events.WorkflowStarted:
-            return self._started(run, parent, name)
+            return self._started(run, parent, run.clean(name() if callable(name) else name))
 
         return RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
 
@@ -280,11 +277,11 @@ class Runtime:
     def _described(self) -> Sequence[Any]:
         seen = self.instrumentation
         return (
-            surroundings.git_commit(surroundings.working_directory()),
+            self.looked.commit,
             None,
-            surroundings.own_modules(list(sys.modules.values())),
+            self.looked.modules(sys.modules),
             seen.versions(),
-            surroundings.stdin_digest(),
+            self.looked.stdin,
             list(seen.tools()),
             list(seen.unsupported()),
         )

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from agentrace.capture.process import Recording
+from agentrace.capture.runs import place_as_text, place_from
+from agentrace.capture.scope import Flow
 from agentrace.events import Parent
-from agentrace.ids import format_run_id, parse_run_id
 
 PARENT: Final = "AGENTRACE_PARENT"
 """``RUN_ID:STEP:FLOW`` of the place that started this process."""
@@ -21,21 +22,21 @@ BOOT_DIRECTORY: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.rea
 
 def parent_of(environ: Mapping[str, str]) -> Parent:
     """The parent that the environment names; none if it names none, or badly."""
-    run_id, _, rest = environ.get(PARENT, "").partition(":")
-    step, _, flow = rest.partition(":")
-    try:
-        return Parent(parse_run_id(run_id), int(step), flow)
-    except ValueError:
-        return Parent()
+    return place_from(environ.get(PARENT))
 
 
 def branch_process(recording: Recording) -> Parent:
     """The place of a child process that the calling code is about to start."""
     flow = recording.flow()
     place = f"{flow.step_path}/{flow.branch('process').path}"
-    if not flow.run.opened and recording.parent.run_id:  # e.g. a fork server: it takes no steps of its own
+    if not flow.run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps of its own
         return Parent(recording.parent.run_id, recording.parent.step_id, f"{recording.parent.flow}{place}")
     return Parent(flow.run.id, flow.parent, place)
+
+
+def _is_child(recording: Recording, flow: Flow) -> bool:
+    """Whether this is the run of a process that another one has started."""
+    return bool(recording.parent.run_id) and flow.run is recording.implicit()
 
 
 def environment(recording: Recording, home: str, given: Mapping[str, str], boot: str = "") -> dict[str, str]:
@@ -43,10 +44,10 @@ def environment(recording: Recording, home: str, given: Mapping[str, str], boot:
 
     With a ``boot`` directory, or in a tree that has one, a child begins with what is there.
     """
-    if not recording.parent.run_id:
-        recording.flow().run.open()  # a child may only name a run that exists
-    parent = branch_process(recording)
-    added = {PARENT: f"{format_run_id(parent.run_id)}:{parent.step_id}:{parent.flow}"}
+    flow = recording.flow()
+    if not _is_child(recording, flow):
+        flow.run.open()  # a child may only name a run that exists
+    added = {PARENT: place_as_text(branch_process(recording))}
     if given.get(HOME) == os.environ.get(HOME):  # a program may give its child a store of its own
         added[HOME] = home
     boot = os.environ.get(BOOT, boot)

@@ -40,7 +40,8 @@ class Ending:
         """The exception that ended the program, if one did."""
         if self._passing is not None:
             return self._passing
-        last = getattr(sys, "last_value", None)
+        # A shell goes on after what it shows: what it showed last is not how it ends.
+        last = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
         return last if isinstance(last, BaseException) and last is not self._before else None
 
     def note_passing(self) -> None:

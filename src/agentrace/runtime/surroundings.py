@@ -7,7 +7,8 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,35 @@ MOST_INPUT = 64 << 20
 """Bytes of standard input that are hashed."""
 MOST_MODULES = 500
 """Modules of the program whose source is hashed."""
+
+
+class Looked:
+    """What takes time to know, looked at once for a process in which many runs end: a server's, a worker's.
+
+    The source of a module is read when the first run ends after it was imported, and belongs to what was imported.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._modules: dict[str, str] = {}
+
+    @cached_property
+    def commit(self) -> str:
+        """:func:`git_commit` of the working directory."""
+        return git_commit(working_directory())
+
+    @cached_property
+    def stdin(self) -> str:
+        """:func:`stdin_digest`."""
+        return stdin_digest()
+
+    def modules(self, loaded: Mapping[str, ModuleType]) -> dict[str, str]:
+        """:func:`own_modules` of all that are loaded by now."""
+        new = [(name, module) for name, module in list(loaded.items()) if name not in self._seen]
+        self._seen.update(name for name, _ in new)
+        found = own_modules((module for _, module in new), MOST_MODULES - len(self._modules))
+        self._modules.update(found)
+        return dict(self._modules)
 
 
 def argv() -> list[str]:
@@ -126,11 +156,11 @@ def _commit(git: Path, head: str) -> str:
     return next((line.split(" ")[0] for line in packed.splitlines() if line.endswith(f" {name}")), "")
 
 
-def own_modules(modules: Iterable[ModuleType]) -> dict[str, str]:
+def own_modules(modules: Iterable[ModuleType], most: int = MOST_MODULES) -> dict[str, str]:
     """blake3 (hex) of the source of each loaded module that is neither the standard library's nor installed."""
     libraries = tuple({os.path.join(p, "lib") + os.sep for p in (sys.prefix, sys.base_prefix)})
     found: dict[str, str] = {}
-    for module in modules:
+    for module in modules if most > 0 else ():
         source = getattr(module, "__file__", None)
         name = getattr(module, "__name__", "")
         if source is None and name == "__main__" and sys.argv:
@@ -144,6 +174,6 @@ def own_modules(modules: Iterable[ModuleType]) -> dict[str, str]:
             found[name] = blake3(Path(source).read_bytes()).hexdigest()
         except OSError:
             continue
-        if len(found) == MOST_MODULES:
+        if len(found) == most:
             break
     return found

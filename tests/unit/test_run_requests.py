@@ -1,0 +1,298 @@
+"""What ASGI and WSGI applications may do in a request, each called as a server calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from wsgiref.util import FileWrapper, setup_testing_defaults
+
+import pytest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket
+
+import agentrace
+from agentrace.testing import MemoryRecorder, recorded
+
+
+@agentrace.tool
+def note(what: object) -> object:
+    return what
+
+
+@pytest.fixture
+def record() -> Iterator[MemoryRecorder]:
+    with recorded(name="process") as record:
+        yield record
+
+
+def told(record: MemoryRecorder) -> list[tuple[str, str, int]]:
+    """Name, status and number of steps of each run but the process's own, which holds what the client asked."""
+    runs = [run.trace.run for run in record.runs]
+    return [(run.name, run.status, run.steps) for run in runs if run.name not in ("", "process")]
+
+
+async def order(request: Request) -> PlainTextResponse:
+    if request.path_params["number"] == 13:
+        raise HTTPException(503)
+    note(request.path_params["number"])
+    return PlainTextResponse(str(request.path_params["number"]))
+
+
+async def talk(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_json(note("talked"))
+    await socket.close()
+
+
+def application(**options: Any) -> Starlette:
+    shop = Mount("/shop", routes=[Route("/orders/{number:int}", order)])
+    middleware = [Middleware(agentrace.ASGIMiddleware, **options)]
+    return Starlette(routes=[shop, Route("/{number:int}", order), WebSocketRoute("/talk", talk)], middleware=middleware)
+
+
+def test_the_name_of_a_request_is_that_of_its_route(record: MemoryRecorder) -> None:
+    with TestClient(application()) as client:
+        assert [client.get(path).status_code for path in ("/shop/orders/7", "/8", "/shop/other")] == [200, 200, 404]
+
+    assert told(record) == [
+        ("GET /shop/orders/{number:int}", "completed", 1),
+        ("GET /{number:int}", "completed", 1),
+        ("GET /shop/other", "completed", 0),
+    ]
+
+
+def test_a_status_from_500_on_is_a_failure_and_what_is_skipped_is_no_run(record: MemoryRecorder) -> None:
+    with TestClient(application(skip=["/8"], name=lambda scope: f"{scope['path']}!")) as client:
+        assert [client.get(path).status_code for path in ("/13", "/8")] == [503, 200]
+
+    assert told(record) == [("/13!", "failed", 0)]
+
+
+def test_websockets_and_the_lifespan_pass(record: MemoryRecorder) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope, receive, send))
+
+    async def call(kind: str) -> None:
+        given = ({"type": kind, "path": "/"}, object(), object())
+        await agentrace.ASGIMiddleware(app)(*given)  # type: ignore[arg-type]
+        assert all(one is other for one, other in zip(seen.pop(), given, strict=True))
+
+    asyncio.run(call("websocket"))
+    asyncio.run(call("lifespan"))
+    with TestClient(application()) as client, client.websocket_connect("/talk") as socket:
+        assert socket.receive_json() == "talked"
+
+    assert told(record) == []
+
+
+async def call_asgi(app: Any, messages: AsyncIterator[Any], number: int) -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": f"/{number}"}
+    await agentrace.ASGIMiddleware(app)(scope, messages.__anext__, send)
+    return sent
+
+
+async def nothing() -> AsyncIterator[Any]:
+    yield {"type": "http.request", "body": b"", "more_body": False}
+    yield {"type": "http.disconnect"}
+
+
+def test_many_requests_at_once_do_not_mix(record: MemoryRecorder) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        number = int(scope["path"][1:])
+        with agentrace.step("outer"):
+            for _ in range(3):
+                await asyncio.sleep(0.001 * (number % 3))
+                note(number)
+            await asyncio.gather(*(asyncio.to_thread(note, number) for _ in range(2)))
+
+    async def main() -> None:
+        await asyncio.gather(*(call_asgi(app, nothing(), number) for number in range(30)))
+
+    asyncio.run(main())
+
+    runs = [run for run in record.runs if run.trace.run.name.startswith("POST")]
+    assert len(runs) == 30
+    for run in runs:
+        number = int(run.trace.run.name.removeprefix("POST /"))
+        outer, *notes = run.steps
+        assert [run.python(step.dispatched.input) for step in notes] == [{"what": number}] * 5
+        assert {step.dispatched.parent for step in notes} == {outer.id}
+
+
+def test_a_client_that_leaves_before_the_end_aborts_and_after_it_does_not(record: MemoryRecorder) -> None:
+    async def cut(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await receive()
+        await receive()
+
+    async def whole(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a"})
+        await receive()
+        await receive()
+
+    assert len(asyncio.run(call_asgi(cut, nothing(), 1))) == 2
+    asyncio.run(call_asgi(whole, nothing(), 2))
+
+    assert told(record) == [("POST /1", "aborted", 0), ("POST /2", "completed", 0)]
+
+
+def test_after_a_request_the_caller_is_where_it_was(record: MemoryRecorder) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        note("inside")
+
+    async def main() -> None:
+        with agentrace.run("caller"), agentrace.step("calls"):
+            await call_asgi(app, nothing(), 1)
+            call_wsgi(lambda environ, start_response: [note("inside") and b""])
+            note("outside")
+
+    asyncio.run(main())
+
+    assert told(record) == [("caller", "completed", 2), ("POST /1", "completed", 1), ("GET /orders/7", "completed", 1)]
+    assert [step.dispatched.parent for step in record.runs[0].steps] == [0, 1]
+
+
+def test_without_a_recording_nothing_is_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TestClient(application()) as client:
+        assert client.get("/8").text == "8"
+    assert call_wsgi(lambda environ, start_response: [start_response("200 OK", []) or b"x"]) == [b"x"]
+
+
+# --- WSGI ---------------------------------------------------------------------------------------------------
+
+
+def call_wsgi(app: Any, *, reads: int | None = None, method: str = "GET", **environ: Any) -> Any:
+    """The response's body as a server reads it, or ``reads`` pieces of it."""
+    given: dict[str, Any] = {"wsgi.file_wrapper": FileWrapper, "REQUEST_METHOD": method, **environ}
+    setup_testing_defaults(given)
+    given["PATH_INFO"] = "/orders/7"
+    body = agentrace.WSGIMiddleware(app)(given, lambda status, headers, exc_info=None: None)
+    if isinstance(body, (list, FileWrapper)):
+        return body
+    try:
+        return [piece for _, piece in zip(range(reads), body, strict=False)] if reads is not None else list(body)
+    finally:
+        body.close()  # type: ignore[attr-defined]
+
+
+def test_the_body_of_a_response_is_made_inside_its_run(record: MemoryRecorder) -> None:
+    closed: list[str] = []
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            for n in range(3):
+                yield str(note(n)).encode()
+
+        def close(self) -> None:
+            closed.append(str(note("closed")))
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        note("called")
+        return Body()
+
+    assert call_wsgi(app) == [b"0", b"1", b"2"]
+    assert call_wsgi(app, reads=1) == [b"0"]
+    assert call_wsgi(app, reads=0, method="HEAD") == []
+    note("outside")
+
+    assert closed == ["closed"] * 3
+    assert told(record) == [
+        ("GET /orders/7", "completed", 5),
+        ("GET /orders/7", "aborted", 3),
+        ("HEAD /orders/7", "completed", 2),
+    ]
+
+
+def test_what_servers_look_at_stays_what_it_is(record: MemoryRecorder, tmp_path: Any) -> None:
+    (tmp_path / "file").write_bytes(b"12")
+    listed = [b"1", b"2"]
+
+    with (tmp_path / "file").open("rb") as file:
+        wrapped = FileWrapper(file)
+        assert call_wsgi(lambda environ, start_response: wrapped) is wrapped
+    assert call_wsgi(lambda environ, start_response: listed) is listed
+
+    assert [status for _, status, _ in told(record)] == ["completed"] * 2
+
+
+def test_how_a_request_failed_is_told(record: MemoryRecorder) -> None:
+    def raises(environ: Any, start_response: Any) -> Any:
+        raise KeyError("early")
+
+    def raises_late(environ: Any, start_response: Any) -> Any:
+        yield b"1"
+        raise ValueError("late")
+
+    def answers(environ: Any, start_response: Any) -> Any:
+        start_response("500 Internal Server Error", [])
+        return []
+
+    with pytest.raises(KeyError):
+        call_wsgi(raises)
+    with pytest.raises(ValueError, match="late"):
+        call_wsgi(raises_late)
+    call_wsgi(answers)
+
+    failures = [run.trace.run.failure for run in record.runs]
+    assert [status for _, status, _ in told(record)] == ["failed"] * 3
+    assert [failure and failure.type for failure in failures] == ["builtins:KeyError", "builtins:ValueError", None]
+
+
+# --- decorated functions ------------------------------------------------------------------------------------
+
+
+@agentrace.run("nightly")
+def nightly(number: int, *, twice: bool = False) -> int:
+    """Add one."""
+    note(number)
+    return number + 1 + twice
+
+
+def test_a_decorated_function_stays_what_it_is(record: MemoryRecorder) -> None:
+    @agentrace.run()
+    async def hourly(number: int) -> int:
+        await asyncio.sleep(0)
+        if number == 3:
+            raise LookupError(number)
+        return nightly(number)
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*map(hourly, range(4)), return_exceptions=True)
+
+    assert pickle.loads(pickle.dumps(nightly)) is nightly
+    assert (nightly.__name__, nightly.__doc__, nightly(1, twice=True)) == ("nightly", "Add one.", 3)
+    assert asyncio.iscoroutinefunction(hourly)
+    assert asyncio.run(main())[:3] == [1, 2, 3]
+
+    named = "test_a_decorated_function_stays_what_it_is.hourly"
+    assert sorted(told(record)) == sorted(
+        [("nightly", "completed", 1)] * 4 + [(named, "completed", 0)] * 3 + [(named, "failed", 0)]
+    )
+
+
+def test_what_cannot_be_a_run_is_refused() -> None:
+    def pieces() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(agentrace.AgentraceError, match="begins and ends with its call"):
+        agentrace.run("pieces")(pieces)
+    with pytest.raises(agentrace.AgentraceError, match=r"agentrace.run\(\)"):
+        agentrace.run(pieces)  # type: ignore[arg-type]
