@@ -16,8 +16,16 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-FORMAT_VERSION = "0.1"
-"""Version of the trace format, stamped into every ``WorkflowStarted``. Below 1.0 it may still change."""
+FORMAT_VERSION = "1.0"
+"""Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.1, a change 2.0."""
+_BEFORE = "0.1"
+"""The version of which all that was kept says the same in 1.0."""
+
+
+def is_readable(version: str) -> bool:
+    """Whether this agentrace reads a trace of that version; what later ones have added it keeps as it is."""
+    return version == _BEFORE or version.partition(".")[0] == FORMAT_VERSION.partition(".")[0]
+
 
 Value: TypeAlias = Raw
 """A canonical value in its msgpack encoding; empty when there is none."""
@@ -105,19 +113,21 @@ class Chunk(Part, frozen=True):
     """The same, for elements of generators."""
 
 
-class Timer(Part, frozen=True):
-    """A call of a timer by an event loop."""
+class Callback(Part, frozen=True):
+    """A call by an event loop of a timer, or of what another thread gave it."""
 
     tick: int
     """The iteration of the loop."""
     ts: int
     """When, in wall-clock nanoseconds since 1970."""
     parent: int = 0
-    """The step that encloses what made the timer; 0 for none."""
+    """The step that encloses what made the timer, or gave the callback; 0 for none."""
     flow: str = ""
-    """What made it, as in ``StepDispatched``."""
+    """What made or gave it, as in ``StepDispatched``."""
     ordinal: int = 0
-    """How many timers this flow made before, under the same enclosing step."""
+    """How many this flow made or gave before, under the same enclosing step."""
+    posted: bool = False
+    """Whether another thread gave it to the loop; else it is a timer."""
 
 
 class Event(Struct, frozen=True, array_like=True, kw_only=False):
@@ -628,14 +638,15 @@ class ExchangeEnded(Event, frozen=True, tag=25):
     """As in ``StepCompleted``."""
 
 
-class TimersFired(Event, frozen=True, tag=26):
-    """Timers of the program, such as sleeps and timeouts, that an event loop called. Those of libraries at work on a
-    model, tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and
-    when the loop is closed."""
+class CallbacksRun(Event, frozen=True, tag=27):
+    """What an event loop called that came from outside its own callbacks: timers of the program, such as sleeps and
+    timeouts, and what other threads gave it, such as the results of their jobs. Those of libraries at work on a model,
+    tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and when the
+    loop is closed."""
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""
-    timers: list[Timer]
+    callbacks: list[Callback]
     """Those since the loop told the last ones, in the order in which they were called."""
     over: bool = False
     """Whether the loop was closed: it called no others."""
@@ -685,7 +696,7 @@ AnyEvent: TypeAlias = (
     | ExchangeStarted
     | ExchangeAnswered
     | ExchangeEnded
-    | TimersFired
+    | CallbacksRun
 )
 
 EVENT_TYPES: tuple[type[Event], ...] = AnyEvent.__args__

@@ -20,8 +20,8 @@ HEAD = """\
 A trace is the record of one run: a sequence of **events**, and the **payloads** that their values refer to. Everything
 else that agentrace shows (trees, times, tokens, whether a run can be replayed) is computed from these and can be
 computed again. This page is the vocabulary; where the bytes stand is told in
-[data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`. Below 1.0 it may
-still change.
+[data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`, which does
+not change any more: 1.1 would be this with something added, and what reads 1.0 reads all of 1.x.
 
 ## How an event is written
 

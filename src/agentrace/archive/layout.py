@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from agentrace.errors import TraceFileError
-from agentrace.events import FORMAT_VERSION
+from agentrace.events import FORMAT_VERSION, is_readable
 from agentrace.journal.compression import STORED, ZSTD
 
 FORMAT: Final = 1
@@ -134,7 +134,7 @@ def check_header(data: bytes, name: str) -> None:
 
 def check_words(manifest: Manifest, name: str) -> None:
     """Raises ``TraceFileError`` where the manifest names a version or a codec that is not known here."""
-    if manifest.format != FORMAT or manifest.trace != FORMAT_VERSION:
+    if manifest.format != FORMAT or not is_readable(manifest.trace):
         told = f"{name} holds a trace of version {manifest.trace!r}; this agentrace reads {FORMAT_VERSION}"
         raise _unknown(told, "version")
     unknown = [codec for codec in (*manifest.codecs, manifest.values) if codec not in (*CODECS.values(), VALUES)]

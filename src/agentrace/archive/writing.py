@@ -98,9 +98,9 @@ def export(runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing =
         raise TraceFileError(f"a trace file holds at most {RUNS_AT_MOST:,} runs", do="export them in several files")
     try:
         with tempfile.TemporaryFile(dir=path.parent) as segments:
-            members, removed, codecs = _segments(runs, wanted, segments, changing)
+            members, removed, codecs, version = _segments(runs, wanted, segments, changing)
             members, removed = _with_what_was_said(runs, members, removed)
-            manifest = Manifest(FORMAT, events.FORMAT_VERSION, VALUES, sorted(codecs), removed, members)
+            manifest = Manifest(FORMAT, version, VALUES, sorted(codecs), removed, members)
             segments.seek(0)
             return Exported(path, _write(path, manifest, segments), manifest)
     except OSError as failure:
@@ -111,8 +111,9 @@ def export(runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing =
 
 def _segments(
     runs: Runs, wanted: Sequence[bytes], sink: IO[bytes], changing: Changing
-) -> tuple[list[RunMember], Removed, set[str]]:
-    budget, codecs = Budget(), set[str]()
+) -> tuple[list[RunMember], Removed, set[str], str]:
+    before = runs.store.manifest.trace if isinstance(runs.store, TraceFile) else events.FORMAT_VERSION
+    budget, codecs, versions = Budget(), set[str](), set[str]()
     members: list[RunMember] = []
     removed: list[Removed] = []
     for run_id in wanted:
@@ -122,11 +123,13 @@ def _segments(
                 f"run {format_run_id(run_id)} is still going on", do="export it when it is over", slug="run-going-on"
             )
         change = changing(record)
-        member, footer = _Member(record, change, sink, budget).written(changed=changing is not Unchanged)
+        writing = _Member(record, change, sink, budget)
+        member, footer = writing.written(changed=changing is not Unchanged)
+        versions.add(writing.started.format)
         members.append(member)
         removed.append(change.removed())
         codecs.update(CODECS[chunk.codec] for chunk in footer.chunks)
-    return members, together(removed), codecs
+    return members, together(removed), codecs, max(versions, default="") or before
 
 
 def _with_what_was_said(runs: Runs, members: list[RunMember], removed: Removed) -> tuple[list[RunMember], Removed]:
@@ -154,7 +157,8 @@ class _Member:
         self._known: Known = set()
         self._kept: set[bytes] = set()
         self._missing: dict[bytes, None] = {}
-        self._started = WorkflowStarted(0, 0, 0)
+        self.started = WorkflowStarted(0, 0, 0, format="")
+        """As far as it is there."""
         self._described = WorkflowDescribed(0, 0, 0)
 
     def written(self, *, changed: bool) -> tuple[RunMember, Footer]:
@@ -191,14 +195,14 @@ class _Member:
     def _describe(self, event: bytes) -> None:
         match events.decode(event):
             case WorkflowStarted() as started:
-                self._started = started
+                self.started = started
             case WorkflowDescribed() as described:
                 self._described = described
             case _:
                 return
 
     def _member(self, footer: Footer, original: bytes) -> RunMember:
-        started, described = self._started, self._described
+        started, described = self.started, self._described
         return RunMember(
             run_id=footer.run_id,
             length=self._length,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from agentrace import events
+from agentrace.capture.guard import fault
 from agentrace.capture.scope import FLOW, Flow
 
 if TYPE_CHECKING:
@@ -38,6 +41,13 @@ def is_the_programs(handle: Any) -> bool:
     return found is None or not (found.answered if isinstance(found, Flow) else found.inner.answered)
 
 
+def is_counted(loop: Any) -> bool:
+    """Whether a loop, which runs, counts its iterations; from now on, if that was not asked before."""
+    if not hasattr(loop, TURN) and hasattr(loop, "_run_once"):
+        setattr(loop, TURN, 1)
+    return hasattr(loop, TURN)
+
+
 def behind(loop: Any) -> int:
     """How many callbacks of the program follow in this iteration that were ready when it began; 0 if unknown."""
     last, ready = getattr(loop, LAST, None), getattr(loop, "_ready", None)
@@ -66,6 +76,34 @@ class Made(ref[Any]):
         return f"{self.flow.step_path}|{self.flow.path}", self.ordinal
 
 
+class Posted:
+    """What a thread gave to a loop in place of a callback: known by the thread's flow, and noted when it is called."""
+
+    __slots__ = ("_callback", "_loop", "_note", "flow", "ordinal")
+
+    def __init__(self, callback: Callable[..., Any], loop: Any, flow: Flow, note: Callable[..., bool]) -> None:
+        self._callback = callback
+        self._loop = loop
+        self._note = note
+        """Told of the call: the loop, this, and what calls it later; whether that is to be done."""
+        self.flow = flow
+        self.ordinal, flow.timers = flow.timers, flow.timers + 1
+
+    @property
+    def told(self) -> tuple[str, int]:
+        """As in :class:`Made`."""
+        return f"{self.flow.step_path}|{self.flow.path}", self.ordinal
+
+    def __call__(self, *args: Any) -> Any:
+        """Called by the loop."""
+        try:
+            later = self._note(self._loop, self, partial(self._callback, *args))
+        except Exception as error:
+            fault(error)
+            later = False
+        return None if later else self._callback(*args)
+
+
 class Timers:
     """The timers of the program in one loop: those that it may call, and those it has called and not told."""
 
@@ -74,8 +112,8 @@ class Timers:
     def __init__(self) -> None:
         self._made: dict[int, Made] = {}
         """By identity of the timer, which has no place for anything of ours."""
-        self._called: list[tuple[int, int, Made]] = []
-        """Of each its iteration, and when it was called."""
+        self._called: list[tuple[int, int, Made | Posted]] = []
+        """Of each its iteration, and when it was called; also what threads gave to the loop."""
 
     def make(self, timer: Any, flow: Flow) -> Made:
         """A timer was made."""
@@ -92,8 +130,12 @@ class Timers:
         """A timer is called in this iteration."""
         made = self._made.pop(id(timer), None)
         if made is not None:
-            self._called.append((turn, time.monotonic_ns(), made))
+            self.note(made, turn)
         return made
+
+    def note(self, made: Made | Posted, turn: int) -> None:
+        """It is called in this iteration."""
+        self._called.append((turn, time.monotonic_ns(), made))
 
     @property
     def any(self) -> bool:
@@ -109,7 +151,7 @@ class Timers:
         """The runs that those belong to that were called."""
         return {made.flow.run for _, _, made in self._called}
 
-    def take(self, run: RunRecording) -> list[events.Timer]:
+    def take(self, run: RunRecording) -> list[events.Callback]:
         """Those of ``run`` that were called, which are told now."""
         since = run.clock.wall_ns() - time.monotonic_ns()
         told, left = [], []
@@ -117,7 +159,8 @@ class Timers:
             turn, at, made = called
             flow = made.flow
             if flow.run is run:
-                told.append(events.Timer(turn, since + at, flow.parent, flow.path, made.ordinal))
+                place = flow.parent, flow.path, made.ordinal
+                told.append(events.Callback(turn, since + at, *place, isinstance(made, Posted)))
             elif not flow.run.closed:
                 left.append(called)
         self._called = left

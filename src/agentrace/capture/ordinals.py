@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from agentrace import events
-from agentrace.capture.iterations import TIMERS, TURN, Timers, behind, is_ours, timers_of
+from agentrace.capture.iterations import TIMERS, TURN, Posted, Timers, behind, is_counted, is_ours, timers_of
 
 if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
@@ -76,8 +76,8 @@ class ProcessScope:
         loop = self.running_loop()
         if loop is None:
             return 0
-        turn: int = getattr(loop, TURN, 0)
-        if turn:
+        if is_counted(loop):
+            turn: int = getattr(loop, TURN)
             timers: Timers | None = getattr(loop, TIMERS, None)
             if timers is not None and timers.any:
                 self._tell_timers(loop, flow.run)
@@ -104,8 +104,9 @@ class ProcessScope:
         if flow.answered or is_ours(timer) or not hasattr(loop, "_run_once"):
             return
         made = timers_of(loop).make(timer, flow)
-        if flow.run.tape is not None:
-            flow.run.tape.timer_made(loop, timer, made.told)
+        held = None if flow.run.tape is None else flow.run.tape.timers(loop)
+        if held is not None:
+            held.made(timer, made.told)
 
     def timer_called(self, timer: Any) -> None:
         """A timer is called by its loop."""
@@ -115,10 +116,40 @@ class ProcessScope:
         if timers is None or made is None:
             return
         run = made.flow.run
-        if run.tape is not None:
-            run.tape.timer_called(loop, made.told)
+        held = None if run.tape is None else run.tape.timers(loop)
+        if held is not None:
+            held.called(made.told)
         if timers.many and not run.closed:
             self._tell_timers(loop, run)
+
+    def post(self, callback: Any, loop: Any, flow: Flow) -> Any:
+        """What the thread that runs ``flow`` gives to ``loop`` in place of a callback."""
+        if flow.answered or (getattr(callback, "__module__", None) or "").startswith("agentrace."):
+            return callback
+        posted = Posted(callback, loop, flow, self._posted)
+        held = None if flow.run.tape is None else flow.run.tape.timers(loop)
+        if held is not None:
+            held.posting(posted.told)
+        return posted
+
+    def _posted(self, loop: Any, posted: Posted, call: Callable[[], Any]) -> bool:
+        """A loop calls what a thread gave it; whether that is put off."""
+        run = posted.flow.run
+
+        def now() -> None:
+            timers_of(loop).note(posted, getattr(loop, TURN, 0))
+            if timers_of(loop).many and not run.closed:
+                self._tell_timers(loop, run)
+
+        def later() -> None:
+            now()
+            call()
+
+        held = None if run.tape is None else run.tape.timers(loop)
+        if held is not None and held.posted(posted.told, later):
+            return True
+        now()
+        return False
 
     def closing(self, loop: Any) -> None:
         """``loop`` is closed: what it has not told yet is all there is."""
@@ -133,7 +164,7 @@ class ProcessScope:
         timers: Timers | None = getattr(loop, TIMERS, None)
         told = [] if timers is None else timers.take(run)
         if told or over:
-            run.emit(events.TimersFired, 0, self.loop_state(loop).ordinal, told, over)
+            run.emit(events.CallbacksRun, 0, self.loop_state(loop).ordinal, told, over)
 
 
 def _no_loop() -> None:

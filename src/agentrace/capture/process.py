@@ -77,6 +77,13 @@ class Recording:
                 return None
         return self.flow()
 
+    def flow_given(self) -> Flow | None:
+        """The same, where what called the code has given it one."""
+        held = FLOW.get()
+        if held is None or held.run.closed:
+            return None
+        return held.inner if type(held) is Step else held
+
     def enclosing(self) -> Step | None:
         """The open step that the calling code is in."""
         held = FLOW.get()

@@ -41,6 +41,29 @@ class Recorder(Protocol):
         ...
 
 
+class TimersTape(Protocol):
+    """What becomes on a replay of the timers of an event loop, and of what other threads give it.
+
+    Each is told by its flow, and by how many that flow made or gave before.
+    """
+
+    def made(self, timer: Any, told: tuple[str, int], /) -> None:
+        """The program made a timer."""
+        ...
+
+    def called(self, told: tuple[str, int], /) -> None:
+        """The loop calls it now."""
+        ...
+
+    def posting(self, told: tuple[str, int], /) -> None:
+        """A thread of the program gives a callback to the loop."""
+        ...
+
+    def posted(self, told: tuple[str, int], call: Callable[[], None], /) -> bool:
+        """The loop calls it now; whether ``call`` does so later instead."""
+        ...
+
+
 class Tape(Protocol):
     """Who answers the boundary steps of a replay."""
 
@@ -64,12 +87,8 @@ class Tape(Protocol):
         """A recorded value as a Python value."""
         ...
 
-    def timer_made(self, loop: Any, timer: Any, told: tuple[str, int], /) -> None:
-        """The program made a timer in an event loop, which is told by its flow and its ordinal there."""
-        ...
-
-    def timer_called(self, loop: Any, told: tuple[str, int], /) -> None:
-        """The loop calls it now."""
+    def timers(self, loop: Any, /) -> TimersTape | None:
+        """What becomes of the timers of an event loop; ``None`` if they stay as they are."""
         ...
 
     def stopped(self) -> BaseException | None:

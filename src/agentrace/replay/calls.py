@@ -89,9 +89,10 @@ def taped(record: RunRecord) -> Taped:
             calls[flow_of(step)].append(Call(known, flow_of(step)))
     ids = {step.id for step in answered}
     others = {(flow_of(s), s.dispatched.ordinal): s.id for s in trace.steps.values() if s.id not in ids}
-    order = recorded_order(trace, (event for event in record.events if event.seq < until))
     over = trace.run.ended is not None
-    return Taped(record, calls, _values(record), order, others, over, over and until == sys.maxsize)
+    whole = over and until == sys.maxsize
+    order = recorded_order(trace, (event for event in record.events if event.seq < until), whole=whole)
+    return Taped(record, calls, _values(record), order, others, over, whole)
 
 
 def _known_until(record: RunRecord) -> int:

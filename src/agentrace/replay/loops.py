@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from agentrace.capture.answers import END
 from agentrace.capture.guard import fault
-from agentrace.capture.iterations import BEFORE, TURN, is_ours, is_the_programs
+from agentrace.capture.iterations import BEFORE, TURN, is_counted, is_ours, is_the_programs
 from agentrace.capture.scope import FLOW
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
@@ -49,7 +49,7 @@ class InLoop:
         self._pointer = pointer
         self._clock = clock
         self._marks = pointer.order.marks
-        self.counted = hasattr(loop, TURN)
+        self.counted = is_counted(loop)
         """Whether the loop tells its iterations."""
         self._ahead = 0
         """By how many the iterations are further than in the recorded run."""
@@ -113,7 +113,7 @@ class InLoop:
         """Do what has to be done before an iteration; whether it is too early, since other threads come first."""
         with self._pointer.lock:
             if self._pointer.free:
-                self._leave()
+                self.leave()
                 return False
             idle = not waiting.ready(self.loop)
             early = self._look()
@@ -121,10 +121,11 @@ class InLoop:
                 self.timers.look(idle and not waiting.ready(self.loop))
             return early
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Leave the loop as it was, but that its time does not go back."""
-        self.timers.give_back()
-        self.loop.__dict__.pop(BEFORE, None)
+        if self.counted:
+            self.timers.give_back()
+            self.loop.__dict__.pop(BEFORE, None)
 
     def _hop(self) -> None:
         """For loops that do not tell when an iteration begins: once in each while a gate waits."""
@@ -171,12 +172,14 @@ class InLoop:
     def _is_held(self) -> bool:
         """Whether this is the iteration of a gate or a timer, but threads have to do something before."""
         timer = self._pointer.timer(self.ordinal)
-        coming = [*self.parked] if timer is None or self.timers.live(timer) is None else [*self.parked, timer]
+        coming = [*self.parked] if timer is None or not self.timers.awaited(timer) else [*self.parked, timer]
         first = min(coming, default=-1)
         if first < 0 or self._held_ns > _MOST_HELD_NS or self.left(self._marks[first]) > 0:
             return False
         missing = [index for index in range(self._pointer.next(), first) if self._pointer.missing(index)]
-        if not missing or any(self._marks[index].loop == self.ordinal for index in missing):
+        if any(self._marks[index].loop == self.ordinal for index in missing):
+            return False
+        if not missing and (first != timer or self._is_idle() or self.timers.live(first) is not None):
             return False
         if self._held[0] != first:
             self._held = first, waiting.now_ns()

@@ -56,6 +56,8 @@ class Mark(Struct, frozen=True, gc=False):
     """How many callbacks of the program that were ready when the iteration began came after it."""
     timer: tuple[str, int] = ("", 0)
     """What made a timer: its flow, and how many it made before."""
+    posted: bool = False
+    """Whether it is no timer, but what a thread gave to the loop."""
 
     @property
     def is_timer(self) -> bool:
@@ -70,7 +72,7 @@ class Mark(Struct, frozen=True, gc=False):
     def told(self) -> str:
         """What it is, in words."""
         if self.is_timer:
-            return "a timer"
+            return "what a thread gave to a loop" if self.posted else "a timer"
         what = "the beginning" if self.part == BEGIN else "the answer" if self.gate else "the end"
         return f"{what} of step {self.step}" if self.step > 0 else f"event {-self.step}"
 
@@ -85,18 +87,22 @@ class Order(Struct, frozen=True):
     """The same for timers, by what made them."""
     over: frozenset[int]
     """Loops that are known to have called no timers but those among the marks."""
+    whole: bool = False
+    """Whether no loop has called others."""
 
 
-def recorded_order(trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent]) -> Order:
-    """The marks of a run's events, which are in the order of seq."""
+def recorded_order(
+    trace: Trace, recorded: Iterable[events.AnyEvent | events.UnknownEvent], *, whole: bool = False
+) -> Order:
+    """The marks of a run's events, which are in the order of seq; ``whole`` if they go on to its end without a gap."""
     told = list(recorded)
     reader = _Reader(trace)
     for item in _as_it_happened(trace, told):
         reader.read(item)
     places = {(mark.step, mark.exchange, mark.part): index for index, mark in enumerate(reader.marks)}
     timers = {mark.timer: index for index, mark in enumerate(reader.marks) if mark.is_timer}
-    over = frozenset(event.loop for event in told if isinstance(event, events.TimersFired) and event.over)
-    return Order(reader.marks, places, timers, over)
+    over = frozenset(event.loop for event in told if isinstance(event, events.CallbacksRun) and event.over)
+    return Order(reader.marks, places, timers, over, whole)
 
 
 class _Happened(Struct, frozen=True, gc=False):
@@ -127,8 +133,8 @@ def _as_it_happened(trace: Trace, recorded: Iterable[events.AnyEvent | events.Un
             now = max(now, event.ts)
             items.append(_Happened(now, event, None))
             continue
-        if isinstance(event, events.TimersFired):
-            items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.timers]
+        if isinstance(event, events.CallbacksRun):
+            items += [_Happened(timer.ts, timer, None, loop=event.loop) for timer in event.callbacks]
             continue
         step = trace.steps.get(event.step_id) if event.step_id and type(event) in _READ else None
         if step is None:
@@ -194,11 +200,13 @@ class _Reader:
     def _outside_of_steps(self, item: _Happened) -> None:
         """The program asked for a value, or an event loop called a timer."""
         event = item.event
-        if isinstance(event, events.Timer):
+        if isinstance(event, events.Callback):
             turns, gap = self._passed(item, item.loop, event.tick)
             enclosing = self._steps.get(event.parent)
             made = f"{'' if enclosing is None else enclosing.path}|{event.flow}", event.ordinal
-            self.marks.append(Mark(0, 0, TIMER, False, True, item.loop, 0, event.tick, False, turns, gap, timer=made))
+            where = item.loop, 0, event.tick
+            mark = Mark(0, 0, TIMER, False, True, *where, False, turns, gap, timer=made, posted=event.posted)
+            self.marks.append(mark)
         elif event.parent not in self._inside and event.parent not in self._answered:
             turns, gap = self._passed(item, event.loop, event.tick)
             gate = not event.loop  # a loop is not held up

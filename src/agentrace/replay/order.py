@@ -21,6 +21,7 @@ from agentrace.replay.loops import InLoop
 from agentrace.replay.marks import BEGIN, TIMER, Mark, Order
 from agentrace.replay.parked import Parked, call, end
 from agentrace.replay.settling import POLL, Settling
+from agentrace.replay.timers import LoopTimers
 
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the recorded order can still be reached."""
@@ -98,21 +99,10 @@ class Turnstile:
                 self._pass(index)
             self._advance()
 
-    def timer_made(self, loop: Any, timer: Any, told: tuple[str, int]) -> None:
-        """A timer of the program is made in a loop."""
-        index = self.order.timers.get(told)
+    def timers(self, loop: Any) -> LoopTimers | None:
+        """The timers of an event loop; ``None`` if nothing is held up any more."""
         with self.lock:
-            if not self.free:
-                self._loop(loop).timers.made(timer, told, 0 if index is None else self._marks[index].loop)
-
-    def timer_called(self, loop: Any, told: tuple[str, int]) -> None:
-        """It is called now."""
-        with self.lock:
-            if not self.free:
-                self._loop(loop).timers.called(told)
-                index = self.order.timers.get(told)
-                if index is not None:
-                    self.skip(index)
+            return None if self.free else self._loop(loop).timers
 
     def wait(self, step: int, exchange: int, part: int) -> None:
         """Return when it is the turn of this part of the answer to ``step``."""
@@ -229,6 +219,8 @@ class Turnstile:
         """Let everything go that waits, and hold nothing up any more."""
         with self.lock:
             self.free = True
+            for here in self._loops.values():
+                call(here.loop, here.leave)
             for parked in self._parked():
                 call(parked.loop, parked.go)
             for loop, future in list(self._endless.values()):

@@ -29,6 +29,7 @@ from agentrace.replay.failures import rebuilt
 from agentrace.replay.manner import Manner
 from agentrace.replay.order import Turnstile
 from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
+from agentrace.replay.timers import LoopTimers
 from agentrace.replay.turns import InTurn
 from agentrace.replay.wires import Wires
 
@@ -137,15 +138,9 @@ class ExactTape:
             self._turnstile.began(expected.id)
         return self._answer_of(expected, step)
 
-    def timer_made(self, loop: Any, timer: Any, told: tuple[str, int], /) -> None:
-        """The program made a timer in an event loop."""
-        if self._turnstile is not None:
-            self._turnstile.timer_made(loop, timer, told)
-
-    def timer_called(self, loop: Any, told: tuple[str, int], /) -> None:
-        """The loop calls it now."""
-        if self._turnstile is not None:
-            self._turnstile.timer_called(loop, told)
+    def timers(self, loop: Any) -> LoopTimers | None:
+        """What becomes of the timers of an event loop; ``None`` if they stay as they are."""
+        return None if self._turnstile is None else self._turnstile.timers(loop)
 
     def end(self) -> None:
         """The replay is over: loops and threads that go on are as they were before."""

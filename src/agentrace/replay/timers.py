@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from agentrace.capture.iterations import timers_of
@@ -17,6 +19,8 @@ from agentrace.replay.pointer import Pointer
 
 MOST_TURNS: Final = 100
 """Iterations that are gone through in a loop that has nothing to do."""
+_MOST_AHEAD: Final = 200
+"""Marks that are looked at for what comes in one iteration."""
 _PURGE: Final = 256
 """How many timers are kept until those that were cancelled are forgotten."""
 
@@ -41,6 +45,22 @@ class Here(Protocol):
         ...
 
 
+class _Kept:
+    """What a thread gave to the loop before its turn; like a timer that is due."""
+
+    def __init__(self, told: tuple[str, int], call: Callable[[], None]) -> None:
+        self.told = told
+        self.call = call
+
+    def when(self) -> float:
+        """Before any timer."""
+        return -math.inf
+
+    def cancelled(self) -> bool:
+        """Never: whoever gave it cannot know whether it was called."""
+        return False
+
+
 class LoopTimers:
     """The timers of one loop; used in it, under the turnstile's lock."""
 
@@ -48,6 +68,8 @@ class LoopTimers:
         self._timers: dict[tuple[str, int], Any] = {}
         """Those that were not called, by what made them. They are in the loop when it is their turn, or while it is not
         known what comes."""
+        self._on_its_way: set[tuple[str, int]] = set()
+        """What threads gave to the loop and it has not called."""
         self._purge_at = _PURGE
         self._loose = False
         """Whether they are in the loop."""
@@ -62,40 +84,84 @@ class LoopTimers:
         """Whether the program waits for its time to come."""
         return any(not timer.cancelled() for timer in self._timers.values())
 
-    def made(self, timer: Any, told: tuple[str, int], ordinal: int) -> None:
-        """A timer of the program; ``ordinal`` is that of the loop that called it in the recorded run, 0 if none did."""
-        self._here.ordinal = self._here.ordinal or ordinal
-        if len(self._timers) >= self._purge_at:
-            self._timers = {key: kept for key, kept in self._timers.items() if not kept.cancelled()}
-            self._purge_at = 2 * len(self._timers) + _PURGE
-        self._timers[told] = timer
+    # -- what the program does -----------------------------------------------------------------------------------
+
+    def made(self, timer: Any, told: tuple[str, int]) -> None:
+        """A timer of the program."""
+        with self._pointer.lock:
+            self._in_loop_of(told)
+            if len(self._timers) >= self._purge_at:
+                self._timers = {key: kept for key, kept in self._timers.items() if not kept.cancelled()}
+                self._purge_at = 2 * len(self._timers) + _PURGE
+            self._timers[told] = timer
 
     def called(self, told: tuple[str, int]) -> None:
         """It is called now."""
-        self._timers.pop(told, None)
+        index = self._pointer.order.timers.get(told)
+        with self._pointer.lock:
+            self._timers.pop(told, None)
+            self._on_its_way.discard(told)
+            if index is not None:
+                self._pointer.skip(index)
+
+    def posting(self, told: tuple[str, int]) -> None:
+        """A thread gives a callback to the loop."""
+        with self._pointer.lock:
+            self._in_loop_of(told)
+            self._on_its_way.add(told)
+
+    def _in_loop_of(self, told: tuple[str, int]) -> None:
+        """The recorded loop is the one that called this."""
+        index = self._pointer.order.timers.get(told)
+        if index is not None and not self._here.ordinal:
+            self._here.ordinal = self._marks[index].loop
+
+    def posted(self, told: tuple[str, int], call: Callable[[], None]) -> bool:
+        """The loop calls it now; whether it has to wait for its turn, in which ``call`` is called."""
+        index = self._pointer.order.timers.get(told)
+        with self._pointer.lock:
+            if index is not None and not self._pointer.free and not self._is_its_turn(index):
+                self._timers[told] = _Kept(told, partial(self._call, told, call))
+                self._pointer.watch(self._loop)
+                return True
+        self.called(told)
+        return False
+
+    def _is_its_turn(self, index: int) -> bool:
+        return index <= self._pointer.next() and self._here.left(self._marks[index]) <= 0
+
+    def _call(self, told: tuple[str, int], call: Callable[[], None]) -> None:
+        self.called(told)
+        call()
+
+    def awaited(self, index: int) -> bool:
+        """Whether a timer waits for this mark, or a thread is still to come to it."""
+        mark = self._marks[index]
+        return self.live(index) is not None or (mark.posted and mark.timer not in self._on_its_way)
 
     def look(self, idle: bool) -> None:
         """Call the timers whose iteration this is, and no others; ``idle`` if nothing else happens in the loop now."""
         recorded = self._pointer.timer(self._here.ordinal)
         if recorded is None and not self._timers:
             return
-        if recorded is None and self._here.ordinal not in self._pointer.order.over:
+        order = self._pointer.order
+        if recorded is None and not order.whole and self._here.ordinal not in order.over:
             self.give_back()  # it is not known what comes
             return
         self._hold()
         coming = self._coming_timers()
         timers = [timer for index in coming if (timer := self.live(index)) is not None]
         left = self._here.left(self._marks[coming[0]]) if coming else 0
-        if len(timers) < len(coming) and idle and self._here.alone():
-            for index in coming:
-                if self.live(index) is None:
-                    self._pointer.skip(index)  # the program has not made it: it does not do exactly what it did
+        lacking = [at for at in coming if not self._marks[at].posted and self.live(at) is None]
+        if lacking and idle and self._here.alone():
+            for index in lacking:
+                self._pointer.skip(index)  # the program has not made it: it does not do exactly what it did
             self._here.again()
         elif timers and left <= 0:
             self._bring(timers)
         elif timers and left <= MOST_TURNS and self._here.alone():
             self._here.again()
-        elif idle and self._is_waited_for():
+        elif idle and self._is_waited_for() and not (coming and self._marks[coming[0]].posted and not timers):
             self._bring(timers or self._earliest())
 
     def live(self, index: int) -> Any:
@@ -104,7 +170,7 @@ class LoopTimers:
         return None if timer is None or timer.cancelled() else timer
 
     def _earliest(self) -> list[Any]:
-        return sorted(timer for timer in self._timers.values() if not timer.cancelled())[:1]
+        return sorted((one for one in self._timers.values() if not one.cancelled()), key=lambda one: one.when())[:1]
 
     def _is_waited_for(self) -> bool:
         """Whether what comes next has to be done in this loop, or nothing comes any more."""
@@ -114,39 +180,56 @@ class LoopTimers:
     def _bring(self, timers: list[Any]) -> None:
         """Have timers called in this order, now if nothing real goes on beside them, and else when it is their time."""
         due = -math.inf
+        for kept in [timer for timer in timers if isinstance(timer, _Kept)]:
+            self._give(kept)
+        timers = [timer for timer in timers if not isinstance(timer, _Kept)]
         for timer, when in zip(timers, sorted(timer.when() for timer in timers), strict=True):
             due = timer._when = max(when, math.nextafter(due, math.inf))
             heapq.heappush(self._loop._scheduled, timer)
         if due > self._clock.time() and self._here.alone():
             self._clock.jump(due)
 
+    def _give(self, kept: _Kept) -> None:
+        """Have the loop call something in this iteration, once."""
+        del self._timers[kept.told]
+        self._loop.call_soon(kept.call)
+
     def _hold(self) -> None:
         """Take the timers of the program out of the loop."""
         self._loose = False
-        made = timers_of(self._loop).made
-        others = [timer for timer in self._loop._scheduled if made(timer) is None]
+        others = [timer for timer in self._loop._scheduled if not self._is_held(timer)]
         if len(others) < len(self._loop._scheduled):
             heapq.heapify(others)
             self._loop._scheduled = others
         if self._timers:
             self._pointer.watch(self._loop)
 
+    def _is_held(self, timer: Any) -> bool:
+        made = timers_of(self._loop).made(timer)
+        return made is not None and self._timers.get(made.told) is timer
+
     def give_back(self) -> None:
         """Put them into the loop again."""
         if not self._loose:
             self._hold()
-            for timer in self._timers.values():
-                heapq.heappush(self._loop._scheduled, timer)
+            for timer in [*self._timers.values()]:
+                if isinstance(timer, _Kept):
+                    self._give(timer)
+                else:
+                    heapq.heappush(self._loop._scheduled, timer)
             self._loose = True
 
     def _coming_timers(self) -> list[int]:
         """The marks of timers that come in one iteration, if all that came before it has come."""
         found: list[int] = []
         reference: Mark | None = None
-        for index in range(self._pointer.next(), len(self._marks)):
+        following = self._pointer.next()
+        for index in range(following, min(following + _MOST_AHEAD, len(self._marks))):
             if not self._pointer.missing(index):
                 continue
             mark = self._marks[index]
+            if reference is not None and mark.loop != self._here.ordinal:
+                continue  # a thread did something while the loop was in this iteration
             if reference is not None and not reference.is_beside(mark):
                 break
             reference = mark

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentrace import events
-from agentrace.capture import carriers, patches, process
+from agentrace.capture import carriers, loop_carriers, patches, process
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
@@ -97,11 +97,11 @@ class Runtime:
         self.watch.install()
         carriers.carry_threads()
         carriers.carry_execs(self._environment, self.close)
-        self.watch.when("asyncio.base_events", carriers.carry_asyncio)
-        self.watch.when("uvloop", carriers.carry_uvloop)
-        self.watch.when("anyio.to_thread", carriers.carry_worker_threads)
+        self.watch.when("asyncio.base_events", loop_carriers.carry_asyncio)
+        self.watch.when("uvloop", loop_carriers.carry_uvloop)
+        self.watch.when("anyio.to_thread", loop_carriers.carry_worker_threads)
         self.watch.when("asyncio.tasks", self._know_asyncio)
-        self.watch.when("asyncio.tasks", carriers.carry_completions)
+        self.watch.when("asyncio.tasks", loop_carriers.carry_completions)
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)

@@ -162,6 +162,8 @@ class Signals:
 
 
 _WRITERS: Final = frozenset(module.__file__ for module in (behind, call, exchange, recording))
+_WAITING: Final = frozenset({behind.Behind._work.__code__})
+"""Code of writers that is on top of a thread's stack only while there is nothing to write."""
 _FRAMES: Final = 12
 """How far below the top of a thread's stack one of the writers may be."""
 _PATIENCE: Final = 0.1
@@ -180,7 +182,7 @@ def let_writers_finish() -> None:
 def _others_are_writing() -> bool:
     mine = threading.get_ident()
     for ident, top in sys._current_frames().items():
-        frame: FrameType | None = None if ident == mine else top
+        frame: FrameType | None = None if ident == mine or top.f_code in _WAITING else top
         for _ in range(_FRAMES):
             if frame is None:
                 break

@@ -10,7 +10,17 @@ import msgspec
 
 from agentrace.canonical import Reader
 from agentrace.errors import CorruptRecord
-from agentrace.events import AnyEvent, Chunk, StreamChunks, UnknownEvent, Value, decode
+from agentrace.events import (
+    FORMAT_VERSION,
+    AnyEvent,
+    Chunk,
+    StreamChunks,
+    UnknownEvent,
+    Value,
+    WorkflowStarted,
+    decode,
+    is_readable,
+)
 from agentrace.exchanges import Recorded
 from agentrace.fold import ExchangeState, Folder, Trace
 from agentrace.integrations.catalogue import integration
@@ -118,6 +128,8 @@ class RunRecord:
         folder = Folder(self.run_id)
         for event in self.events:
             folder.add(event)
+            if type(event) is WorkflowStarted and not is_readable(event.format):
+                raise _newer(self.run_id, event.format)
             if type(event) is StreamChunks:
                 self._chunks.setdefault((event.step_id, event.exchange), []).append(event)
         return folder.trace()
@@ -217,6 +229,14 @@ class RunRecord:
         raise CorruptRecord(
             f"a body in the record of run {self.run_id.hex()} is not made of bytes", do="do not trust this record"
         )
+
+
+def _newer(run_id: bytes, version: str) -> CorruptRecord:
+    return CorruptRecord(
+        f"run {run_id.hex()} is a trace of version {version}; this agentrace reads {FORMAT_VERSION}",
+        do="read it with a newer agentrace",
+        slug="trace-version",
+    )
 
 
 def _undecodable(run_id: bytes, error: Exception) -> CorruptRecord:
