@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import httpx
 import httpx2
 
 import agentrace
+from agentrace.testing.server import ConnectionDropped
 from tests.contract.far_end import Canned, canned
 from tests.contract.openai_scenarios import KEY
 from tests.contract.scenarios import Expected, Scenario, Subject, World
@@ -41,6 +43,17 @@ def answers() -> Any:
             "GET /slow": Canned(wait=True),
         }
     )
+
+
+def mute() -> Any:
+    """A server that hangs up, or takes its time, before it has said anything."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/late":
+            await asyncio.Event().wait()
+        raise ConnectionDropped(reset=scope["path"] == "/reset")
+
+    return app
 
 
 def client(world: World) -> Any:

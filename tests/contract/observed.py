@@ -7,15 +7,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import aiohttp
 import anthropic
 import anthropic._base_client
 import anthropic._response
 import httpx
 import httpx2
+import multidict
 import openai
 import openai._base_client
 import openai._legacy_response
 import openai._response
+import requests
+import urllib3
+import yarl
 from openai._legacy_response import HttpxBinaryResponseContent
 from pydantic import BaseModel
 
@@ -48,7 +53,7 @@ def exception(error: BaseException) -> Any:
     return (
         _class(error),
         {
-            "str": str(error),
+            "str": _ADDRESS.sub("0x", str(error)),
             "fields": observed(fields),
             "suppresses": error.__suppress_context__,
             "causes": causes(error),
@@ -66,8 +71,13 @@ def causes(error: BaseException) -> list[tuple[str, str]]:
     return found
 
 
+_ADDRESS = re.compile("0x[0-9a-f]+")
 _HIDDEN = {"__notes__", "_request"}
 """The request of a transport's error is looked at where the client's error shows it."""
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, yarl.URL) else [(str(name), item) for name, item in value.items()]
 
 
 def _class(value: object) -> str:
@@ -142,6 +152,54 @@ def _wrapped(value: Any) -> dict[str, Any]:
     return {"http": value.http_response, **told}
 
 
+def _urllib3_response(value: Any) -> dict[str, Any]:
+    return {
+        "status": value.status,
+        "reason": value.reason,
+        "version": value.version,
+        "headers": list(value.headers.items()),
+        "content": value._body,
+        "closed": value.closed,
+        "length": value.length_remaining,
+        "url": value.geturl(),
+        "downloaded": value.tell(),
+        "history": [tuple(map(repr, request)) for request in value.retries.history] if value.retries else None,
+        "connected": value.connection is None,
+    }
+
+
+def _requests_response(value: Any) -> dict[str, Any]:
+    names = ("status_code", "reason", "url", "history", "encoding", "is_redirect", "request", "_content", "_next")
+    return {
+        **{name: getattr(value, name) for name in names},
+        "headers": list(value.headers.items()),
+        "cookies": sorted(value.cookies.items()),
+        "raw": value.raw,
+    }
+
+
+def _prepared_request(value: Any) -> dict[str, Any]:
+    body = value.body
+    told = without_boundary(body.encode() if isinstance(body, str) else body or b"")
+    headers = [(name, without_boundary(item.encode("latin-1"))) for name, item in value.headers.items()]
+    return {"method": value.method, "url": value.url, "headers": headers, "body": told}
+
+
+def _aiohttp_response(value: Any) -> dict[str, Any]:
+    names = ("status", "reason", "method", "content_type", "charset", "_body", "closed", "history", "request_info")
+    version = value.version
+    return {
+        **{name: getattr(value, name) for name in names},
+        "version": None if version is None else tuple(version),
+        "headers": value.headers,
+        "raw": value.raw_headers,
+        "urls": [str(value.url), str(value.real_url), value.host],
+        "cookies": sorted(morsel.OutputString() for morsel in value.cookies.values()),
+        "content": type(value.content).__name__,
+        "connected": value.connection is None,
+    }
+
+
 _LIBRARIES = (openai, anthropic)
 _PAGES = tuple(library._base_client.BasePage for library in _LIBRARIES)
 _STREAMS = tuple(kind for library in _LIBRARIES for kind in (library.Stream, library.AsyncStream))
@@ -157,6 +215,13 @@ _WRAPPERS = (
 
 _SEEN: tuple[tuple[type | tuple[type, ...], Callable[[Any], dict[str, Any]]], ...] = (
     (datetime, lambda value: {"told": value.isoformat()}),
+    (type, lambda value: {"name": value.__qualname__}),
+    (urllib3.response.HTTPResponse, _urllib3_response),
+    (requests.Response, _requests_response),
+    (requests.PreparedRequest, _prepared_request),
+    ((urllib3.connectionpool.ConnectionPool, urllib3.connection.HTTPConnection), lambda value: {"host": value.host}),
+    (aiohttp.ClientResponse, _aiohttp_response),
+    ((multidict.MultiMapping, yarl.URL), lambda value: {"told": _plain(value)}),
     (_PAGES, _page),
     (BaseModel, _model),
     ((httpx.Response, httpx2.Response), _response),

@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
 from agentrace.errors import ReplayDivergence
@@ -124,6 +124,10 @@ class World:
         made = self.http.AsyncClient if self.asynchronous else self.http.Client
         self._made.append(made(**{"transport": self.transport(), "trust_env": False, "timeout": 5.0, **options}))
         return self._made[-1]
+
+    def closes(self, close: Callable[[], Any]) -> None:
+        """Call ``close``, of either sort, in the end."""
+        self._made.append(SimpleNamespace(close=close, aclose=close))
 
     async def of(self, result: Any) -> Any:
         """A result, awaited if it is to be."""

@@ -11,14 +11,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import anthropic._base_client
 import httpx
 import httpx2
 import openai
 import pytest
+import urllib3
+import urllib3.util.connection
 from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 import agentrace
+from agentrace.integrations import libraries
 from agentrace.integrations.httpx_family import asks_for_transport, install
 from agentrace.store import Store
 from agentrace.testing import StubProvider
@@ -27,7 +31,9 @@ from tests.contract.recording import Recording, recording, replaying
 
 WIRES = (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient)
 ANTHROPIC = (anthropic._base_client.SyncAPIClient, anthropic._base_client.AsyncAPIClient)
-HOOKED = (SyncAPIClient, AsyncAPIClient, *ANTHROPIC, anthropic._base_client.BaseClient, *WIRES)
+POOLS = (urllib3.connectionpool.HTTPConnectionPool, urllib3.connectionpool.HTTPSConnectionPool)
+OTHER_WIRES = (*POOLS, urllib3.util.connection, urllib3.util.Retry, aiohttp.ClientSession)
+HOOKED = (SyncAPIClient, AsyncAPIClient, *ANTHROPIC, anthropic._base_client.BaseClient, *WIRES, *OTHER_WIRES)
 
 
 @pytest.fixture
@@ -127,7 +133,8 @@ def test_nothing_is_left_behind(url: str) -> None:
 def test_hooked_functions_look_as_before() -> None:
     def looked_at() -> list[Any]:
         ours = [SyncAPIClient.request, AsyncAPIClient.request, *(owner._request for owner in ANTHROPIC)]
-        return [*ours, httpx.Client._transport_for_url]
+        others = [POOLS[0]._make_request, POOLS[1]._prepare_proxy, aiohttp.ClientSession._request]
+        return [*ours, httpx.Client._transport_for_url, *others]
 
     before = [_looks(function) for function in looked_at()]
     originals = set(looked_at())
@@ -145,6 +152,14 @@ def test_hooked_functions_look_as_before() -> None:
 def _looks(function: Any) -> list[Any]:
     kinds = (inspect.isfunction(function), inspect.iscoroutinefunction(function))
     return [inspect.signature(function), function.__qualname__, function.__module__, function.__doc__, kinds]
+
+
+def test_no_integration_is_long() -> None:
+    """What libraries have in common stands beside them."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in Path(libraries.__path__[0]).glob("*.py")}
+
+    assert {"urllib3.py", "aiohttp.py"} <= set(lengths)
+    assert {name for name, lines in lengths.items() if lines > 150} == set()
 
 
 def test_an_aliased_library_is_hooked_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +223,7 @@ def test_sending_is_recorded_where_no_transport_is_asked_for(url: str, stub: Stu
     told = [(step.operation, step.outcome, step.exchanges) for step in steps(recorded)]
     assert told == [
         ("GET /v1/models/gpt-4o", "exhausted", 1),
-        ("POST /v1/chat/completions", "exhausted", 1),
+        ("chat/completions:stream", "exhausted", 1),
         ("GET /", "error", 1),
     ]
     assert replayed == live

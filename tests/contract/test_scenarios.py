@@ -14,6 +14,7 @@ from agentrace import events
 from agentrace.exchanges import Recorded
 from agentrace.replay.tape import ExactTape
 from agentrace.store import RunRecord
+from tests.contract.aiohttp_subjects import AIOHTTP
 from tests.contract.anthropic_subject import ANTHROPIC
 from tests.contract.anthropic_traced import TRACED
 from tests.contract.far_end import FarEnd, Passed, plain_bytes
@@ -22,8 +23,10 @@ from tests.contract.observed import without_boundary
 from tests.contract.openai_subject import LEGACY, OPENAI
 from tests.contract.recording import Memory, recording, replaying
 from tests.contract.scenarios import Case, cases, counts, far_end, performed
+from tests.contract.spoken_subjects import SPOKEN
+from tests.contract.urllib3_subjects import REQUESTS, URLLIB3
 
-CASES = cases((OPENAI, *LEGACY, ANTHROPIC, TRACED, *HTTP))
+CASES = cases((OPENAI, *LEGACY, ANTHROPIC, TRACED, *HTTP, URLLIB3, REQUESTS, AIOHTTP, *SPOKEN))
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_model_case = pytest.mark.parametrize("case", [case for case in CASES if case.subject.told], ids=str)
 each_traced_case = pytest.mark.parametrize("case", [case for case in CASES if case.subject is TRACED], ids=str)

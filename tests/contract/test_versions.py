@@ -14,6 +14,8 @@ FEW = (
     "anthropic-message-sync or anthropic-tool-loop or anthropic-stream-async or anthropic-helper-final"
     " or anthropic-retried or anthropic-error-529 or anthropic-stream-cut or openai-chat-sync or openai-chat-stream-async"
     " or openai-retried or openai-error-400 or openai-stream-cut"
+    " or urllib3-broken or urllib3-nobody-there or urllib3-cut or urllib3-streamed-gzip or requests-lines"
+    " or aiohttp-lines-async or aiohttp-broken or aiohttp-nobody-there or spoken-aiohttp-chat-stream"
 )
 
 

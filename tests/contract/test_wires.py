@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
+import aiohttp
 import httpx2
 import pytest
+import urllib3
+from aiohttp import web
 
+import agentrace
 from agentrace.capture.guard import faults
-from tests.contract import http_subjects, openai_subject
+from tests.contract import aiohttp_subjects, http_subjects, openai_subject, urllib3_subjects
 from tests.contract.far_end import Canned, FarEnd, canned
 from tests.contract.openai_scenarios import KEY
 from tests.contract.recording import Memory, Recording, recording, replaying
@@ -84,6 +92,30 @@ def test_a_body_of_several_compressed_members_is_read_as_the_client_reads_it() -
 
     assert b"".join(only_exchange(recorded).body) == live[0]
     assert health(recorded) == []
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_a_compressed_body_of_a_told_length_is_read_to_its_end(preload: bool) -> None:
+    """On a replay it is compressed anew, so that it has another length."""
+    body = bytes(n * n % 251 for n in range(20_000))
+
+    def program(url: str) -> list[Any]:
+        with urllib3.PoolManager() as asking:
+            response = asking.request("GET", f"{url}/", preload_content=preload)
+            data = response.data if preload else b"".join(response.stream(999, decode_content=True))
+            return [data == body, response.length_remaining, response.headers["content-length"]]
+
+    with served(("content-encoding", "gzip"), body=gzip.compress(body, 1)).serve() as url:
+        plain = program(url)
+        with recording() as recorded:
+            live = program(url)
+    with replaying(recorded.record) as again:
+        replayed = program(url)
+
+    assert plain == live == replayed
+    assert live[:2] == [True, 0]
+    assert again.tape is not None
+    assert again.tape.latched is None
 
 
 def test_a_secret_in_a_compressed_body_is_found() -> None:
@@ -165,10 +197,13 @@ SHAKEN = [
     for subject, names in (
         (openai_subject.OPENAI, {"chat", "chat-stream", "stream-left", "error-400", "stream-cut", "retried"}),
         (http_subjects.HTTP[0], {"lines", "post-json", "broken"}),
+        (urllib3_subjects.URLLIB3, {"post-json", "cut", "streamed"}),
+        (aiohttp_subjects.AIOHTTP, {"post-json", "broken", "lines"}),
     )
     for scenario in subject.scenarios
     if scenario.name in names
     for asynchronous in (False, True)
+    if scenario.only in ("", "async" if asynchronous else "sync")
 ]
 
 
@@ -194,3 +229,94 @@ def test_a_fault_of_ours_is_never_the_programs(
 
     assert faults() > before
     assert "Traceback" not in capfd.readouterr().err
+
+
+# --- waiting, and what is not recorded ----------------------------------------------------------------------
+
+
+def test_a_replay_does_not_wait_between_retries() -> None:
+    def program(url: str) -> tuple[bytes, float]:
+        began = time.monotonic()
+        retries = urllib3.Retry(2, status_forcelist=[429, 503], backoff_factor=0.2)
+        with urllib3.PoolManager(retries=retries) as asking:
+            return asking.request("GET", f"{url}/").data, time.monotonic() - began
+
+    busy = (Canned(b"", 503, (("retry-after", "1"),)), Canned(b"", 429, ()), Canned(b"done"))
+    with FarEnd(canned({"GET /": busy})).serve() as url, recording() as recorded:
+        live = program(url)
+    with replaying(recorded.record) as again:
+        replayed = program(url)
+
+    assert (live[0], live[1] > 1.3) == (b"done", True)
+    assert (replayed[0], replayed[1] < 0.5) == (b"done", True)
+    assert again.tape is not None
+    assert again.tape.latched is None
+
+
+def described(recorded: Recording) -> list[str]:
+    """What the program used that is not recorded."""
+    return [text for event in recorded.memory.told() for text in getattr(event, "unsupported", ())]
+
+
+async def talk() -> Any:
+    """What a websocket of aiohttp says, and the answer to an ordinary request beside it."""
+
+    async def echo(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(f"{message.data}!")
+        return socket
+
+    runner = web.AppRunner(server := web.Application())
+    server.add_routes([web.get("/talk", echo)])
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"{site.name}/talk") as socket:
+            await socket.send_str("Hello")
+            return (await socket.receive()).data
+    finally:
+        await runner.cleanup()
+
+
+def test_a_websocket_goes_on_unrecorded_and_is_told() -> None:
+    with recording() as recorded:
+        with agentrace.step("talk"):
+            said = asyncio.run(talk())
+
+    assert said == "Hello!"
+    assert described(recorded) == ["websocket connections are not recorded"]
+    assert [step.name for step in recorded.record.trace.steps.values()] == ["talk"]
+
+
+@pytest.mark.parametrize("module", ["websockets.asyncio.client", "websockets.sync.client", "websocket._core"])
+def test_a_client_of_websockets_that_is_loaded_is_told(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+
+    with recording() as recorded, agentrace.step("talk"):
+        pass
+
+    assert described(recorded) == ["websocket connections are not recorded"]
+
+
+def test_what_was_used_in_one_recording_is_not_said_of_the_next() -> None:
+    with recording(), agentrace.step("talk"):
+        asyncio.run(talk())
+
+    with recording() as recorded, agentrace.step("be quiet"):
+        pass
+
+    assert described(recorded) == []
+
+
+def test_an_older_aiohttp_is_left_alone_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = aiohttp.ClientSession._request
+    monkeypatch.delattr(aiohttp, "ClientMiddlewareType")
+
+    with recording() as recorded, agentrace.step("ask"):
+        hooked = aiohttp.ClientSession._request
+
+    assert hooked is original
+    assert described(recorded) == ["requests through aiohttp are not recorded before its version 3.12"]

@@ -17,13 +17,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 SETS: dict[str, tuple[str, ...]] = {
-    "oldest": ("openai==1.40.0", "anthropic==0.40.0", "httpx<0.28"),
+    "oldest": ("openai==1.40.0", "anthropic==0.40.0", "httpx<0.28", "urllib3==1.26.0", "aiohttp==3.12.0"),
     "last-of-0-and-1": ("openai==1.109.1", "anthropic==0.125.0"),
     "one-major-back": ("openai==2.54.0", "anthropic==1.17.0"),
 }
 """What is installed together. openai 1.40 needs an httpx that still takes ``proxies``."""
 
-BESIDE = ("httpx>=0.27", "httpx2>=2", "opentelemetry-sdk>=1.27", "pytest>=8.3", "pytest-asyncio")
+BESIDE = (
+    *("httpx>=0.27", "httpx2>=2", "requests>=2.32", "urllib3>=1.26", "aiohttp>=3.12"),
+    *("opentelemetry-sdk>=1.27", "pytest>=8.3", "pytest-asyncio"),
+)
 """What the contract's own files need."""
 
 SECONDS = 600

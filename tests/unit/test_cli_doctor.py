@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from agentrace import events
 from agentrace.cli import execute
 from agentrace.cli.doctor import examination_lines
 from agentrace.cli.examination import Examination, Finding, examine
 from agentrace.cli.terminal import Terminal
+from agentrace.integrations.catalogue import installed_version
 from agentrace.version import VERSION
 from tests.unit.recorded_runs import Process
 
@@ -129,6 +131,32 @@ def test_the_known_libraries_are_told(tmp_path: Path) -> None:
     libraries = found(tmp_path).libraries
 
     assert {finding.text.split()[0] for finding in libraries} >= {"httpx", "openai"}
+
+
+def test_runs_that_used_websockets_are_told(tmp_path: Path) -> None:
+    process = Process(tmp_path / "store")
+    process.run("plain").end(1)
+    talking = process.run("talking")
+    talking.event(events.WorkflowDescribed, 0, 1, unsupported=["websocket connections are not recorded"])
+    talking.end(2)
+    process.close()
+
+    told = of_level(found(tmp_path).libraries, "warning")
+
+    assert told == ["websocket connections are not recorded, and 1 of the last 2 runs used them"]
+
+
+def test_a_library_for_websockets_is_said_to_be_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "site" / "websocket_client-1.9.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: websocket-client\nVersion: 1.9.0\n")
+    monkeypatch.syspath_prepend(installed.parent)
+    installed_version.cache_clear()
+
+    told = of_level(found(tmp_path).libraries, "note")
+    installed_version.cache_clear()
+
+    assert "websocket-client 1.9.0 is not supported: websocket connections are not recorded" in told
 
 
 def test_the_command_prints_what_was_found(

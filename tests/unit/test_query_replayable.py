@@ -67,7 +67,7 @@ def left_open(run: Writing) -> None:
 
 
 def unsupported(run: Writing) -> None:
-    run.event(events.WorkflowDescribed, 0, 1, unsupported=["requests through aiohttp are not recorded"])
+    run.event(events.WorkflowDescribed, 0, 1, unsupported=["websocket connections are not recorded"])
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def unsupported(run: Writing) -> None:
         (opaque, "the record only describes what step 1 (tool connect) returned"),
         (unrecorded_wire, "what step 1 (model ask) received came over a wire that is not recorded"),
         (left_open, "step 1 (tool wait) had not ended when the run did"),
-        (unsupported, "requests through aiohttp are not recorded"),
+        (unsupported, "websocket connections are not recorded"),
     ],
 )
 def test_what_the_record_lacks_stands_in_the_way(tmp_path: Path, act: Callable[[Writing], None], because: str) -> None:

@@ -1,8 +1,8 @@
 """One request and its response under a step, noted as they pass and written behind the program: teed, never held back.
 
-Wires (httpx, httpx2) call :func:`send` before a request goes out and the :class:`Exchange`'s methods as the response
-comes in. A body is recorded without its content coding, so that it can be redacted; ``ExchangeAnswered.encoding`` says
-so. A step whose call returned before its answer had come in ends when that does.
+Wires call :func:`send` before a request goes out and the :class:`Exchange`'s methods as the response comes in. A body
+is recorded without its content coding, so that it can be redacted; ``ExchangeAnswered.encoding`` says so. A step whose
+call returned before its answer had come in ends when that does.
 """
 
 from __future__ import annotations
@@ -82,13 +82,21 @@ class Exchange:
 
     # -- what the wire tells -------------------------------------------------------------------------------------
 
-    def answered(self, status: int, headers: Iterable[Header], http_version: str = "", reason: str = "") -> None:
-        """The head of the response came."""
+    def answered(
+        self,
+        status: int,
+        headers: Iterable[Header],
+        http_version: str = "",
+        reason: str = "",
+        *,
+        decoded: bool = False,
+    ) -> None:
+        """The head of the response came; ``decoded``: its body comes without its coding already."""
         step = self.step
         try:
             step.run.unfinished[self] = self.left
             at = step.run.clock.wall_ns(), step.elapsed_ns(), self._place(step.outer)
-            self._notes.put(self._write_head, *at, status, headers, http_version, reason)
+            self._notes.put(self._write_head, *at, status, headers, http_version, reason, decoded)
         except Exception as error:
             fault(error)
 
@@ -179,15 +187,18 @@ class Exchange:
         headers: Iterable[Header],
         http_version: str,
         reason: str,
+        decoded: bool,
     ) -> None:
         run, pairs = self.step.run, list(headers)
         encoding = _value(pairs, b"content-encoding")
         self._decode = decoder(encoding)
-        if self._decode is None and encoding not in ("", "identity"):
+        if self._decode is None and encoding not in ("", "identity") and not decoded:
             run.health.add("privacy_risk")
         if _value(pairs, b"content-type").startswith("text/event-stream"):
             self._tail = b"\n"
         coded = "" if self._decode is None else encoding
+        if decoded:
+            self._decode = None
         head = self.number, status, _told_headers(self.step, pairs), http_version, reason
         run.tell(events.EXCHANGE_ANSWERED, self.step.id, ts, *head, at_ns, coded, *place)
 

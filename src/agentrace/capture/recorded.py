@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -76,26 +77,36 @@ def _noted(step: Step, what: str) -> None:
 
 def head(step: Step, recorded: Recorded) -> None:
     """Raise what the transport raised, if there was no response."""
+    arrived(step, recorded)
+    if recorded.error is not None:
+        raise step.answer.rebuild(recorded.error)
+
+
+def arrived(step: Step, recorded: Recorded) -> None:
+    """Return when it is the turn of the response's head, or of what was raised instead of it."""
     for other in recorded.before:  # comes in its turn, to nobody
         for part in (HEAD, *range(len(other.body)), END):
             step.answer.turns.wait(other.number, part)
     if recorded.error is not None and _cancelled(recorded.error):
         step.answer.turns.never()
     step.answer.turns.wait(recorded.number, HEAD)
+
+
+async def head_in_turn(step: Step, recorded: Recorded) -> None:
+    """Raise what the transport of an async client raised."""
+    await arrived_in_turn(step, recorded)
     if recorded.error is not None:
         raise step.answer.rebuild(recorded.error)
 
 
-async def head_in_turn(step: Step, recorded: Recorded) -> None:
-    """The same for an async client."""
+async def arrived_in_turn(step: Step, recorded: Recorded) -> None:
+    """Return when it is the turn of the head in an async client."""
     for other in recorded.before:
         for part in (HEAD, *range(len(other.body)), END):
             await step.answer.turns.turn(other.number, part)
     if recorded.error is not None and _cancelled(recorded.error):
         await step.answer.turns.never_turn()
     await step.answer.turns.turn(recorded.number, HEAD)
-    if recorded.error is not None:
-        raise step.answer.rebuild(recorded.error)
 
 
 def body(step: Step, recorded: Recorded) -> Iterator[bytes]:
@@ -110,16 +121,28 @@ def body(step: Step, recorded: Recorded) -> Iterator[bytes]:
     _end(step, recorded)
 
 
-async def body_in_turn(step: Step, recorded: Recorded) -> AsyncIterator[bytes]:
-    """The same for an async client."""
-    turns = step.answer.turns
-    for part, chunk in enumerate(recorded.chunks()):
-        await turns.turn(recorded.number, part)
-        yield chunk
-    if recorded.broken is not None and _cancelled(recorded.broken):
-        await turns.never_turn()
-    await turns.turn(recorded.number, END)
-    _end(step, recorded)
+class BodyInTurn:
+    """The same for an async client, which may give up waiting for a chunk and ask for it again."""
+
+    def __init__(self, step: Step, recorded: Recorded) -> None:
+        self._step, self._recorded = step, recorded
+        self._left = deque(enumerate(recorded.chunks()))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        turns, number, broken = self._step.answer.turns, self._recorded.number, self._recorded.broken
+        if self._left:
+            part, chunk = self._left[0]
+            await turns.turn(number, part)
+            self._left.popleft()
+            return chunk
+        if broken is not None and _cancelled(broken):
+            await turns.never_turn()
+        await turns.turn(number, END)
+        _end(self._step, self._recorded)
+        raise StopAsyncIteration
 
 
 def _end(step: Step, recorded: Recorded) -> None:

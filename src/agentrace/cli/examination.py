@@ -16,14 +16,18 @@ from msgspec import Struct
 
 from agentrace import config
 from agentrace.cli.opening import working_directory
+from agentrace.cli.units import counted
 from agentrace.config import Settings
 from agentrace.errors import StoreError
-from agentrace.integrations.catalogue import Known, known
+from agentrace.integrations.catalogue import Known, installed_version, known
+from agentrace.integrations.unrecorded import LIBRARIES, WEBSOCKETS
 from agentrace.journal.filesystem import judge
 from agentrace.query import Runs
 from agentrace.version import VERSION
 
 _SECONDS: Final = 20.0
+_LATEST: Final = 20
+"""Runs that are looked at, the newest first."""
 _ASK: Final = "import agentrace; print(agentrace.__version__)"
 
 
@@ -86,7 +90,7 @@ def examine(home: Path | None = None, environ: Mapping[str, str] | None = None) 
         runs=runs,
         journal="mmap" if verdict.safe else "fallback",
         commands=list(_commands(environ)),
-        libraries=[_library(found) for found in known()],
+        libraries=[*(_library(found) for found in known()), *_websockets(settings.home)],
         settings=_settings(settings, sources),
     )
 
@@ -166,6 +170,23 @@ def _library(found: Known) -> Finding:
         return Finding("ok", f"{found.name} {found.installed}")
     text = f"{found.name} {found.installed} is not among the versions that were tested: {found.requires}"
     return Finding("warning", text, "it is recorded all the same; look at a trace before you rely on it")
+
+
+def _websockets(home: Path) -> Iterator[Finding]:
+    """What is said of websockets where a run used them lately, or a library could."""
+    for name in LIBRARIES:
+        version = installed_version(name)
+        if version:
+            yield Finding("note", f"{name} {version} is not supported: {WEBSOCKETS}")
+    runs = Runs(home)
+    try:
+        latest = [runs.summary(run_id) for run_id in runs.ids[:_LATEST]]
+    except StoreError:
+        return
+    used = [found for found in latest if WEBSOCKETS in found.replayable.because]
+    if used:
+        text = f"{WEBSOCKETS}, and {len(used)} of the last {counted(len(latest), 'run')} used them"
+        yield Finding("warning", text, f"`agentrace show {used[0].run_id.hex()[:12]}` tells what is known without them")
 
 
 def _settings(settings: Settings, sources: Mapping[str, str]) -> list[Setting]:

@@ -59,7 +59,7 @@ def known() -> list[Known]:
 
 def known_of(found: Integration | Wire | Jobs, version: object = None) -> Known:
     """What is known of a declared library in this environment; a ``version`` that it tells itself is quicker."""
-    installed = version if isinstance(version, str) else _installed_version(found.requires)
+    installed = version if isinstance(version, str) else installed_version(found.requires)
     return Known(found.name, found.requires, installed, bool(installed) and satisfies(installed, found.requires))
 
 
@@ -68,7 +68,8 @@ def _distribution(requires: str) -> str:
 
 
 @cache
-def _installed_version(requires: str) -> str:
+def installed_version(requires: str) -> str:
+    """The version that is installed of what a requirement names; empty if none is."""
     from importlib import metadata
 
     try:

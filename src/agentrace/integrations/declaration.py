@@ -91,6 +91,16 @@ class Reader(Protocol):
         ...
 
 
+class Shape(Struct, frozen=True):
+    """A request by which anybody may ask for what a library asks for, over any wire and from any host."""
+
+    end: str
+    """How the path of the URL ends, e.g. ``/things/made``. Without slashes it is the operation of the step."""
+    fields: Mapping[str, tuple[type, ...]]
+    """What the JSON that is posted holds: fields and their types, enough of them to tell it from other requests."""
+    kind: str = "model"
+
+
 class Integration(Struct, frozen=True):
     """One library whose calls are recorded."""
 
@@ -105,6 +115,8 @@ class Integration(Struct, frozen=True):
     facts_version: str = "1"
     credentials: Mapping[str, str] = {}
     """Environment variables that a client insists on, with a value for replays, where nothing is sent."""
+    shapes: Sequence[Shape] = ()
+    """What its provider's calls look like where no library is known that makes them; the first that fits."""
     signed_in_by: Sequence[str] = ()
     """Variables that name another way to sign in: where one of them is set, a made-up key would take its place."""
 

@@ -73,7 +73,8 @@ def _async_funnel(integration: Integration, original: Callable[..., Any]) -> Cal
 
 
 @lru_cache(maxsize=1024)
-def _spec(integration: str, kind: str, operation: str, json: bool) -> Spec:
+def spec_of(integration: str, kind: str, operation: str, json: bool) -> Spec:
+    """What is known of a call of ``operation`` before it is made."""
     name = f"{integration}.{operation.partition(':')[0].replace('/', '.')}"
     return Spec(kind, name, operation, integration, json=json)
 
@@ -89,7 +90,7 @@ def _begin(integration: Integration, args: tuple[Any, ...], kwargs: dict[str, An
         if enclosing is not None and enclosing.spec.integration == integration.name:
             return None
         told = integration.reader.request(args, kwargs)
-        spec = _spec(integration.name, told.kind, told.operation, told.json)
+        spec = spec_of(integration.name, told.kind, told.operation, told.json)
     except Exception as error:
         fault(error)
         return None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from agentrace.capture import process
 from agentrace.capture.carriers import replace
-from agentrace.integrations.httpx_passing import Family, family, passing
+from agentrace.integrations.httpx_passing import Family, answered, family, passing, played, played_in_turn
 
 _CHOOSING: Final = "_transport_for_url"
 
@@ -64,11 +64,15 @@ class _Transport:
         if passed is None:
             return self._inner.handle_request(request)
         try:
-            response = self._inner.handle_request(request) if passed.recorded is None else passed.played(request)
+            response = (
+                self._inner.handle_request(request)
+                if passed.recorded is None
+                else played(self._family, passed, request)
+            )
         except BaseException as error:
             passed.failed(error)
             raise
-        return passed.answered(response, self._family.tee)
+        return answered(passed, response, self._family.tee)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -91,11 +95,11 @@ class _AsyncTransport:
             if passed.recorded is None:
                 response = await self._inner.handle_async_request(request)
             else:
-                response = await passed.played_in_turn(request)
+                response = await played_in_turn(self._family, passed, request)
         except BaseException as error:
             passed.failed(error)
             raise
-        return passed.answered(response, self._family.async_tee)
+        return answered(passed, response, self._family.async_tee)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -111,12 +115,12 @@ def _sending(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 if passed.recorded is None:
                     response = original(self, request, stream=True, **options)
                 else:
-                    response = passed.played(request)
+                    response = played(made, passed, request)
                     response.request = request
             except BaseException as error:
                 passed.failed(error)
                 raise
-            passed.answered(response, made.tee)
+            answered(passed, response, made.tee)
             if not stream:
                 try:
                     response.read()
@@ -140,12 +144,12 @@ def _sending_async(made: Family) -> Callable[[Callable[..., Any]], Callable[...,
                 if passed.recorded is None:
                     response = await original(self, request, stream=True, **options)
                 else:
-                    response = await passed.played_in_turn(request)
+                    response = await played_in_turn(made, passed, request)
                     response.request = request
             except BaseException as error:
                 passed.failed(error)
                 raise
-            passed.answered(response, made.async_tee)
+            answered(passed, response, made.async_tee)
             if not stream:
                 try:
                     await response.aread()

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from agentrace.capture.carriers import replace
 from agentrace.capture.guard import fault, say
@@ -20,13 +19,7 @@ from agentrace.integrations.declaration import Integration, Jobs, Wire
 from agentrace.integrations.funnel import funnel
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.tools import ConfiguredTools
-
-_UNSUPPORTED: Final[Mapping[str, str]] = {
-    "websockets": "websocket connections are not recorded",
-    "aiohttp": "requests through aiohttp are not recorded",
-    "urllib3": "requests through urllib3 (requests) are not recorded",
-}
-"""What a program may use that is not recorded, by top-level module."""
+from agentrace.integrations.unrecorded import forget, unrecorded
 
 
 class Instrumentation:
@@ -41,6 +34,7 @@ class Instrumentation:
 
     def install(self) -> None:
         """Hook every known library that is imported already, and the others when they are."""
+        forget()
         for name in library_names():
             self._watch.when(name, self._hook(name))
         self._tools.install()
@@ -66,9 +60,8 @@ class Instrumentation:
         return self._problems
 
     def unsupported(self) -> list[str]:
-        """What the program loaded that is not recorded."""
-        seen = [text for module, text in _UNSUPPORTED.items() if module in sys.modules]
-        return [*seen, *(f"{name} could not be hooked: {why}" for name, why in self._problems.items())]
+        """What the program used that is not recorded."""
+        return [*unrecorded(), *(f"{name} could not be hooked: {why}" for name, why in self._problems.items())]
 
     def credentials(self) -> dict[str, str]:
         """Variables that clients insist on, for a replay where nothing is sent."""

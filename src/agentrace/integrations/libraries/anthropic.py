@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentrace.integrations.declaration import Facts, Integration, ToolCall, ToolResult, Usage
+from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
 from agentrace.integrations.stainless import StainlessReader
 
@@ -102,6 +102,7 @@ INTEGRATION = Integration(
     targets=("anthropic._base_client:SyncAPIClient.request", "anthropic._base_client:AsyncAPIClient.request"),
     reader=StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/"),
     facts=facts,
+    shapes=(Shape("/messages", {"model": (str,), "messages": (list,), "max_tokens": (int,)}),),
     credentials={"ANTHROPIC_API_KEY": "replayed-without-a-key"},
     signed_in_by=("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),
 )

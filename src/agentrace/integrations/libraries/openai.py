@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentrace.integrations.declaration import Facts, Integration, ToolCall, ToolResult, Usage
+from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
 from agentrace.integrations.stainless import StainlessReader
 
@@ -120,5 +120,11 @@ INTEGRATION = Integration(
         }
     ),
     facts=facts,
+    shapes=(
+        Shape("/chat/completions", {"messages": (list,)}),
+        Shape("/completions", {"prompt": (str, list)}),
+        Shape("/responses", {"model": (str,), "input": (str, list)}),
+        Shape("/embeddings", {"input": (str, list)}, "embedding"),
+    ),
     credentials={"OPENAI_API_KEY": "replayed-without-a-key"},
 )

@@ -1,0 +1,112 @@
+"""One request on its way over any wire: the step it belongs to, its exchange, and what answers it on a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from agentrace.capture import process
+from agentrace.capture.answers import answering
+from agentrace.capture.call import begin, fail
+from agentrace.capture.exchange import Exchange, Header, returned, send
+from agentrace.capture.guard import fault
+from agentrace.capture.recorded import served
+from agentrace.capture.scope import FLOW
+from agentrace.capture.step import Spec, Step
+from agentrace.exchanges import Recorded
+from agentrace.integrations.spoken import spoken
+
+
+class Outgoing(Struct, frozen=True):
+    """A request as its wire is about to send it."""
+
+    wire: str
+    method: str
+    url: str
+    host: str
+    """Without the port."""
+    path: str
+    """Without the query, and without percent signs for what is no path otherwise."""
+    headers: Iterable[Header]
+    content: bytes | None
+    """The body; ``None`` where it cannot be had without taking it from its one reader."""
+    told: Any
+    """The body as a replay compares it."""
+
+
+class Passing:
+    """A request that belongs to a step."""
+
+    __slots__ = ("_own", "exchange", "recorded", "step")
+
+    def __init__(self, step: Step, own: bool, recorded: Recorded | None, exchange: Exchange | None) -> None:
+        self.step = step
+        self._own = own
+        self.recorded = recorded
+        """What answers the request on a replay."""
+        self.exchange = exchange
+        """Where the response is told; ``None`` after a fault of ours."""
+
+    def failed(self, error: BaseException) -> None:
+        """There is no response."""
+        if self.exchange is not None:
+            self.exchange.end("error", error)
+        if self._own:
+            FLOW.set(self.step.outer)
+            fail(self.step, error)
+
+    def handed_over(self) -> None:
+        """The program goes on with the response, whose body may still be coming in."""
+        if self._own:
+            FLOW.set(self.step.outer)
+            try:
+                returned(self.step)
+            except Exception as error:
+                fault(error)
+
+
+def setting_out(asked: Outgoing) -> Passing | None:
+    """A request as it sets out; ``None`` if nothing is recorded.
+
+    It belongs to the enclosing step if a replay answers that one; otherwise it is a boundary of its own. Until it has
+    ``failed`` or is ``handed_over``, what happens belongs to its step. Raises where a replay holds no answer.
+    """
+    recording = process.current
+    if recording is None:
+        return None
+    try:
+        step = recording.enclosing()
+        own = step is None or not step.spec.answered
+        if own:
+            step = _begun(recording, asked)
+    except Exception as error:
+        fault(error)
+        return None
+    if step is None:
+        return None
+    if own:
+        answering(step)
+    recorded = None if step.answer is None else served(step, asked.method, asked.url)
+    exchange = send(step, asked.wire, asked.method, asked.url, asked.headers, asked.content)
+    if own:
+        FLOW.set(step)
+    return Passing(step, own, recorded, exchange)
+
+
+def _begun(recording: process.Recording, asked: Outgoing) -> Step | None:
+    """The step of a request that no known library made: a model's if it speaks like one, else a tool's."""
+    meant = spoken(asked.method, asked.path, asked.url, asked.content)
+    if meant is not None:
+        return begin(*meant, 4)
+    name, operation = f"{asked.method} {asked.host}{asked.path}", f"{asked.method} {asked.path}"
+    clean = recording.flow().run.redactor.url(asked.url)
+    told = {"method": asked.method, "url": clean, "body": asked.told}
+    return begin(Spec("tool", name, operation, asked.wire), told, 4)
+
+
+def replaying() -> bool:
+    """Whether calls are answered from a record, so that nothing is to be waited for or connected to."""
+    recording = process.current
+    return recording is not None and recording.flow().run.tape is not None
