@@ -295,8 +295,8 @@ MUTANTS = (
     Mutant(
         "a timer is known by its time",
         "replay/timers.py",
-        "[timer for index in coming if (timer := self.live(index)) is not None]",
-        "self._earliest()[: len(coming)]",
+        "timers = self._there(coming)",
+        "timers = self._earliest()[: len(coming)]",
         ("tests/unit/test_replay_timers.py",),
     ),
     Mutant(

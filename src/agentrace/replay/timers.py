@@ -150,7 +150,7 @@ class LoopTimers:
             return
         self._hold()
         coming = self._coming_timers()
-        timers = [timer for index in coming if (timer := self.live(index)) is not None]
+        timers = self._there(coming)
         left = self._here.left(self._marks[coming[0]]) if coming else 0
         lacking = [at for at in coming if not self._marks[at].posted and self.live(at) is None]
         if lacking and idle and self._here.alone():
@@ -163,6 +163,17 @@ class LoopTimers:
             self._here.again()
         elif idle and self._is_waited_for() and not (coming and self._marks[coming[0]].posted and not timers):
             self._bring(timers or self._earliest())
+
+    def _there(self, coming: list[int]) -> list[Any]:
+        """Those timers of marks that can be called: none behind what a thread has not given to the loop yet."""
+        timers = []
+        for index in coming:
+            timer = self.live(index)
+            if timer is not None:
+                timers.append(timer)
+            elif self.awaited(index):
+                break
+        return timers
 
     def live(self, index: int) -> Any:
         """The timer of a mark; ``None`` if there is none."""
