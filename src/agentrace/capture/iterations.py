@@ -30,7 +30,12 @@ _MOST_BEHIND: Final = 64
 
 def is_ours(handle: Any) -> bool:
     """Whether a callback in a loop is agentrace's."""
-    return (getattr(handle._callback, "__module__", None) or "").startswith("agentrace.")
+    return is_our_own(handle._callback)
+
+
+def is_our_own(callback: Any) -> bool:
+    """Whether what is, or is to be, called by a loop is agentrace's."""
+    return (getattr(callback, "__module__", None) or "").startswith("agentrace.")
 
 
 def is_the_programs(handle: Any) -> bool:

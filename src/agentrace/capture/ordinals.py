@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from agentrace import events
-from agentrace.capture.iterations import TIMERS, TURN, Posted, Timers, behind, is_counted, is_ours, timers_of
+from agentrace.capture.iterations import (
+    TIMERS,
+    TURN,
+    Posted,
+    Timers,
+    behind,
+    is_counted,
+    is_our_own,
+    is_ours,
+    timers_of,
+)
 
 if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
@@ -124,7 +134,7 @@ class ProcessScope:
 
     def post(self, callback: Any, loop: Any, flow: Flow) -> Any:
         """What the thread that runs ``flow`` gives to ``loop`` in place of a callback."""
-        if flow.answered or (getattr(callback, "__module__", None) or "").startswith("agentrace."):
+        if flow.answered or is_our_own(callback):
             return callback
         posted = Posted(callback, loop, flow, self._posted)
         held = None if flow.run.tape is None else flow.run.tape.timers(loop)
