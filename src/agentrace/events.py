@@ -74,6 +74,11 @@ class Parent(Part, frozen=True):
     flow: str = ""
     """Scope path of the spawn in the parent, ending in ``process:K`` for its K-th child, ``job:K`` for its K-th job."""
 
+    @property
+    def is_of_a_job(self) -> bool:
+        """Whether a job was sent from there, rather than a process started."""
+        return self.flow.rpartition("/")[2].startswith("job:")
+
 
 class Failure(Part, frozen=True):
     """An exception, as far as it can be told without running its class."""

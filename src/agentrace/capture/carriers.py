@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Final, TypeAlias
 
 from agentrace.capture import process
@@ -165,6 +166,9 @@ _POSITION_OF_ENV: Final = 10
 
 def _popen(environment: Environment, original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if _asks_the_system(sys._getframe(1)):
+            original(self, *args, **kwargs)
+            return
         try:
             if len(args) > _POSITION_OF_ENV:
                 env = _with(args[_POSITION_OF_ENV], environment)
@@ -176,6 +180,17 @@ def _popen(environment: Environment, original: Callable[..., Any]) -> Callable[.
         original(self, *args, **kwargs)
 
     return __init__
+
+
+_ASKING: Final = frozenset({"platform", "uuid", "ctypes.util"})
+"""Modules of the standard library that start programs of the system to learn about it."""
+
+
+def _asks_the_system(frame: FrameType | None) -> bool:
+    """Whether the standard library itself starts a program, which is none of the caller's and records nothing."""
+    while frame is not None and frame.f_globals.get("__name__") == "subprocess":
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") in _ASKING
 
 
 def _with(env: Mapping[Any, Any] | None, environment: Environment) -> Mapping[Any, Any] | None:
