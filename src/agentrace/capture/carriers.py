@@ -262,3 +262,41 @@ def _spawning(environment: Environment, original: Callable[..., Any]) -> Callabl
                 os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
 
     return spawnv_passfds
+
+
+TOLD: Final = "agentrace"
+"""The key under which a child of a fork server is told where it was asked for, beside what multiprocessing tells it."""
+
+
+def carry_fork_servers(module: ModuleType, place: Callable[[], str], arrived: Callable[[str], None]) -> None:
+    """The same for processes that a fork server starts: its environment is that of whoever needed it first.
+
+    ``module`` is ``multiprocessing.spawn``; ``arrived`` is given the text of ``place()`` in the child.
+    """
+    replace(module, "get_preparation_data", functools.partial(_preparing, place))
+    replace(module, "prepare", functools.partial(_prepared, arrived))
+
+
+def _preparing(place: Callable[[], str], original: Callable[..., Any]) -> Callable[..., Any]:
+    def get_preparation_data(name: Any) -> Any:
+        data = original(name)
+        if sys._getframe(1).f_globals.get("__name__") == "multiprocessing.popen_forkserver":
+            try:
+                data[TOLD] = place()
+            except Exception as error:
+                fault(error)
+        return data
+
+    return get_preparation_data
+
+
+def _prepared(arrived: Callable[[str], None], original: Callable[..., Any]) -> Callable[..., Any]:
+    def prepare(data: Any) -> Any:
+        try:
+            if TOLD in data:
+                arrived(data[TOLD])
+        except Exception as error:
+            fault(error)
+        return original(data)
+
+    return prepare

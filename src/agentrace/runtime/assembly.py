@@ -15,6 +15,7 @@ from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
+from agentrace.capture.runs import place_from
 from agentrace.config import Settings
 from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
@@ -47,7 +48,7 @@ class Runtime:
         self.redactor = redactor(settings.redact, settings.redact_patterns, environment_secrets(os.environ))
         self.scope = ProcessScope()
         self.recording = Recording(self.scope, self._new_run)
-        self.recording.parent = children.parent_of(os.environ)
+        self.recording.parent = children.parent_here()
         self.recording.end_run = self._end
         self.tape = tape
         self.origin = origin
@@ -107,6 +108,7 @@ class Runtime:
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
+        self.watch.when("multiprocessing.spawn", self._know_fork_servers)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
         self._patch()
         self.instrumentation.install()
@@ -343,6 +345,14 @@ class Runtime:
         if sys.argv[1:2] == ["--multiprocessing-fork"]:  # a spawned child; it runs no such callbacks
             self._end_with_child()
         carriers.carry_spawns(module, self._environment)
+
+    def _know_fork_servers(self, module: Any) -> None:
+        carriers.carry_fork_servers(module, lambda: children.place(self.recording), self._asked_for_at)
+
+    def _asked_for_at(self, told: str) -> None:
+        place = self.recording.parent = place_from(told)
+        if self.forked is not None:
+            self.forked(place)
 
     def _end_with_child(self) -> None:
         sys.modules["multiprocessing.util"].Finalize(None, self._close_in_child, exitpriority=-100)
