@@ -174,7 +174,7 @@ class ProcessScope:
         timers: Timers | None = getattr(loop, TIMERS, None)
         told = [] if timers is None else timers.take(run)
         if told or over:
-            run.emit(events.CallbacksRun, 0, self.loop_state(loop).ordinal, told, over)
+            run.remark(events.CallbacksRun, 0, self.loop_state(loop).ordinal, told, over)
 
 
 def _no_loop() -> None:
