@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
+from agentrace.capture.call import is_cancellation
 from agentrace.capture.guard import guarded
 from agentrace.capture.runs import Begun, begin_request
 
@@ -24,9 +25,9 @@ class ASGIMiddleware:
     Each HTTP request is a run, which lasts until the application is done with it, streamed bodies and background tasks
     included. It is written under the name of its route: from its first step on, when the application asks for the body
     of a request whose route is known, or when the response begins. An exception or a status from 500 on makes it
-    failed, a client that leaves before the response is complete aborted. The scope has the run's id as
-    ``agentrace.run``; where the middleware is there twice, the outer one counts. Websockets and the lifespan pass
-    untouched, and what they do belongs to the run of the process.
+    failed, a client that leaves before the response is complete aborted, as does a server that cancels the request. The
+    scope has the run's id as ``agentrace.run``; where the middleware is there twice, the outer one counts. Websockets
+    and the lifespan pass untouched, and what they do belongs to the run of the process.
 
     Args:
         app: the application.
@@ -122,4 +123,6 @@ class _Answer:
     def over(self, error: BaseException | None) -> None:
         if self._is_client_gone and not self._is_complete:
             self._begun.abort("client", "disconnect", "it left before the response was complete")
+        elif error is not None and is_cancellation(error) and not self._is_complete:
+            self._begun.abort("server", "cancelled", "it cancelled the request before the response was complete")
         self._begun.end(error, is_failure=isinstance(self._status, int) and self._status >= _SERVER_ERROR)
