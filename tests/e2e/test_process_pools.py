@@ -80,7 +80,10 @@ def test_what_the_workers_of_a_pool_did_is_below_what_made_it(
         "broken": ("completed", 2),
     }
     workers: Any = {
-        name: [(status(one), [what for _, _, what in seen(one)], one.trace.run.parent.step_id) for one in below(place, name)]
+        name: [
+            (status(one), [what for _, _, what in seen(one)], one.trace.run.parent.step_id)
+            for one in below(place, name)
+        ]
         for name in roots
     }
     assert {state for state, _, _ in workers["closed"]} == {"completed"}

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from typing import Any, Final, TypeAlias
 
 from agentrace.capture.call import is_cancellation
-from agentrace.capture.guard import guarded
+from agentrace.capture.guard import guarded, said_by
 from agentrace.capture.runs import Begun, begin_request
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -32,7 +32,7 @@ class ASGIMiddleware:
     Args:
         app: the application.
         name: what to call the run of a request, given its scope; by default ``GET /orders/{id}``: the method, and the
-            path of the route if the framework puts it into the scope, else the path of the request.
+            path of the route if the framework puts it into the scope, else the path of the request. It may raise.
         skip: paths of which no runs are made, e.g. ``["/health"]``.
     """
 
@@ -65,9 +65,8 @@ class ASGIMiddleware:
             return None
         return begin_request(scope, lambda: self._told_name(scope) or _default_name(scope))
 
-    @guarded
     def _told_name(self, scope: Scope) -> str:
-        return "" if self._name is None else str(self._name(scope))
+        return "" if self._name is None else said_by(self._name, scope)
 
 
 def _default_name(scope: Scope) -> str:

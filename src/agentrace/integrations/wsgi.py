@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-from agentrace.capture.guard import guarded
+from agentrace.capture.guard import guarded, said_by
 from agentrace.capture.runs import Begun, begin_request
 
 Environ: TypeAlias = dict[str, Any]
@@ -64,9 +64,8 @@ class WSGIMiddleware:
             return body
         return _Body(answer, body)
 
-    @guarded
     def _told_name(self, environ: Environ) -> str:
-        return "" if self._name is None else str(self._name(environ))
+        return "" if self._name is None else said_by(self._name, environ)
 
 
 def _path(environ: Environ) -> str:
