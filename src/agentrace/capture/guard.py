@@ -102,9 +102,9 @@ def said_by(function: Callable[[T], object], about: T) -> str:
     try:
         return str(function(about))
     except Exception as error:
-        if from_a_signal(error):
-            raise
-        return ""
+        if not from_a_signal(error):
+            return ""
+        raise
 
 
 def swallow(_: Any) -> None:
