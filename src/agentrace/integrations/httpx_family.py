@@ -60,7 +60,7 @@ class _Transport:
 
     def handle_request(self, request: Any) -> Any:
         """Send ``request`` through the real transport, or answer it from a record."""
-        passed = passing(self._family, request)
+        passed = passing(self._family, request, self._family.pieces)
         if passed is None:
             return self._inner.handle_request(request)
         try:
@@ -88,7 +88,7 @@ class _AsyncTransport:
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send ``request`` through the real transport, or answer it from a record."""
-        passed = passing(self._family, request)
+        passed = passing(self._family, request, self._family.async_pieces)
         if passed is None:
             return await self._inner.handle_async_request(request)
         try:
@@ -108,7 +108,7 @@ class _AsyncTransport:
 def _sending(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-            passed = passing(made, request)
+            passed = passing(made, request, made.pieces)
             if passed is None:
                 return original(self, request, stream=stream, **options)
             try:
@@ -137,7 +137,7 @@ def _sending(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 def _sending_async(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-            passed = passing(made, request)
+            passed = passing(made, request, made.async_pieces)
             if passed is None:
                 return await original(self, request, stream=stream, **options)
             try:
