@@ -16,6 +16,8 @@ from agentrace.capture.carriers import replace
 from agentrace.integrations.httpx_passing import Family, answered, family, passing, played, played_in_turn
 
 _CHOOSING: Final = "_transport_for_url"
+_IN_PROCESS: Final = frozenset({"ASGITransport", "WSGITransport", "_TestClientTransport"})
+"""Transports of the libraries themselves, and of Starlette's test client."""
 
 
 def install(module: Any, wire: str) -> None:
@@ -43,11 +45,16 @@ def _choosing(made: Family, recording: Callable[[Any, Family], Any]) -> Callable
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         def _transport_for_url(self: Any, url: Any) -> Any:
             transport = original(self, url)
-            return transport if process.current is None else recording(transport, made)
+            return transport if process.current is None or _stays_here(transport) else recording(transport, made)
 
         return _transport_for_url
 
     return wrapped
+
+
+def _stays_here(transport: object) -> bool:
+    """Whether a transport calls an application in this process, which is the program itself."""
+    return any(cls.__name__ in _IN_PROCESS for cls in type(transport).__mro__)
 
 
 class _Transport:

@@ -91,6 +91,9 @@ def setting_out(asked: Outgoing) -> Passing | None:
     try:
         step = recording.enclosing()
         own = step is None or not step.spec.answered
+        left_out: Passing | None = recording.leave_out(asked) if own else None
+        if left_out is not None:
+            return left_out
         if own:
             step = _begun(recording, asked)
     except Exception as error:

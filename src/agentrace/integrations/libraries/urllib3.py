@@ -64,9 +64,8 @@ def _passing(pool: Any, method: str, url: str, options: dict[str, Any]) -> Passi
     try:
         if url.startswith("/"):  # else it is asked of a proxy
             url = f"{origin(pool.scheme, pool.host, pool.port)}{url}"
-        parts = urlsplit(url)
+        parts, headers = urlsplit(url), header_pairs(options.get("headers"))
         body: Any = options.get("body") or b""
-        headers = header_pairs(options.get("headers"))
         text = body.encode() if isinstance(body, str) else body
         content = bytes(text) if isinstance(text, (bytes, bytearray)) else None
         told = body if content is None else without_boundary(content, headers)
