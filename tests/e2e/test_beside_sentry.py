@@ -16,7 +16,12 @@ AGENT = """
     from sentry_sdk.integrations.asyncio import AsyncioIntegration
 
     def begin():
-        sentry_sdk.init(dsn="http://key@127.0.0.1:1/4", integrations=[AsyncioIntegration()], shutdown_timeout=0)
+        sentry_sdk.init(
+            dsn="http://key@127.0.0.1:1/4",
+            integrations=[AsyncioIntegration()],
+            auto_enabling_integrations=False,  # else it imports every library it knows
+            shutdown_timeout=0,
+        )
 
     {first}
     {second}

@@ -240,11 +240,15 @@ def test_what_a_thread_gives_to_a_loop_is_told_by_the_thread(record: MemoryRecor
         thread.join()
         loop.close()
 
-    assert [place[1:] for place in places(record) if "/work" not in place[1]] == [
-        ("/posted:0/task:0/agent#0", False),
-        ("/posted:1/task:0/agent#0", False),
+    assert places(record) == [
+        (0, "/posted:0/task:0/agent#0/task:0/thread:0/work#0", False),
+        (1, "/posted:0/task:0/agent#0/task:1/thread:0/work#0", False),
+        (1, "/posted:1/task:0/agent#0/task:0/thread:0/work#0", False),
+        (2, "/posted:1/task:0/agent#0/task:1/thread:0/work#0", False),
+        (2, "/work#0", False),
+        (9, "/posted:0/task:0/agent#0/work#0", False),
+        (9, "/posted:1/task:0/agent#0/work#0", False),
     ]
-    assert places(record)[-1][1:] == ("/work#0", False)
 
 
 def test_an_abandoned_generator_does_not_move_what_comes_after(record: MemoryRecorder) -> None:
