@@ -34,8 +34,7 @@ _REPORTS: Final = (
     _Report("*/api/*/envelope/", content="application/x-sentry-envelope"),
     _Report("/batch/", "*.posthog.com"),
     _Report("/v1/batch", "api.segment.io"),
-    _Report("/runs/batch", "*.smith.langchain.com"),
-    _Report("/runs/multipart", "*.smith.langchain.com"),
+    _Report("*/runs/multipart", content="multipart/form-data"),  # LangSmith
     _Report("*/api/public/ingestion"),  # Langfuse
 )
 _ASKING: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
