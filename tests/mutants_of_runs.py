@@ -90,6 +90,13 @@ MUTANTS_OF_RUNS = (
         ("tests/e2e/test_process_trees.py::test_a_process_that_has_nothing_to_say_leaves_no_run",),
     ),
     Mutant(
+        "what the end of the process cut short has completed",
+        "runtime/assembly.py",
+        "        self._cut_short()\n",
+        "",
+        ("tests/e2e/test_process_trees.py",),
+    ),
+    Mutant(
         "jobs are taken for processes",
         "events.py",
         'return self.flow.rpartition("/")[2].startswith("job:")',

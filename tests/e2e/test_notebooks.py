@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import nbformat
 import pytest
@@ -126,12 +127,11 @@ def test_a_kernel_that_is_restarted_records_again(place: Place, monkeypatch: pyt
     client = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=60, kernel_name="python3")
 
     with client.setup_kernel(cwd=str(place.root)):
-        assert client.km is not None
-        assert client.kc is not None
+        manager, kernel = cast("Any", client.km), cast("Any", client.kc)
         for is_again in (False, True):
             if is_again:
-                run_sync(client.km.restart_kernel)()
-                run_sync(client.kc.wait_for_ready)()
+                run_sync(manager.restart_kernel)()
+                run_sync(kernel.wait_for_ready)()
             for at, cell in enumerate(cells):
                 client.execute_cell(cell, at)
 

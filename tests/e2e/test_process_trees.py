@@ -120,6 +120,47 @@ def test_a_process_that_has_nothing_to_say_leaves_no_run(tmp_path: Path) -> None
     assert "agentrace: replay exact" in place.replay("@last", "--", PYTHON, program, "say").err
 
 
+CUT = """
+    import threading
+    import agentrace
+
+    agentrace.init()
+
+    @agentrace.tool
+    def note(what):
+        return what
+
+    def work(name):
+        with agentrace.run(name):
+            note(name)
+            begun.release()
+            if name == "endless":
+                threading.Event().wait()
+
+    begun = threading.Semaphore(0)
+    for name in ("whole", "endless"):
+        thread = threading.Thread(target=work, args=(name,), daemon=True)
+        thread.start()
+        begun.acquire()
+        if name == "whole":
+            thread.join()
+    note("main")
+"""
+
+
+def test_what_is_in_the_middle_of_a_run_when_the_process_ends_has_not_completed_it(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+
+    done = place.do(PYTHON, place.write("program.py", CUT))
+
+    assert (done.code, done.err) == (0, "")
+    assert sorted((one.trace.run.name, status(one), len(seen(one))) for one in place.runs()) == [
+        ("endless", "aborted", 1),
+        ("program", "completed", 1),
+        ("whole", "completed", 1),
+    ]
+
+
 SERVED = """
     import os, subprocess, sys
     import agentrace

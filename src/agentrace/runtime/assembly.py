@@ -98,7 +98,7 @@ class Runtime:
         self._begun = True
         process.install(self.recording)
         _hooks.register()
-        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self.close, self._before_fork, self._after_fork
+        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self._over, self._before_fork, self._after_fork
         self.watch.install()
         carriers.carry_threads()
         carriers.carry_execs(self._environment, self.close)
@@ -117,6 +117,17 @@ class Runtime:
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
         self.ending.watch()
         self.signals.install()
+
+    def _over(self) -> None:
+        """The process ends, whatever some of its threads are still in the middle of."""
+        self._cut_short()
+        self.close()
+
+    @guarded
+    def _cut_short(self) -> None:
+        for run in self.recording.parts():
+            if run.opened:
+                run.emit(events.ExecutionAborted, events.RUN_STEP, "process", "exit", "the process ended before it did")
 
     def close(self) -> None:
         """End every run, write out what is pending, and leave the program as it was before :meth:`start`."""
@@ -363,7 +374,7 @@ class Runtime:
 
     def _close_in_child(self) -> None:
         self.ending.note_passing()
-        self.close()
+        self._over()
 
     def _know_asyncio(self, module: Any) -> None:
         self.scope.running_loop = module.events._get_running_loop
