@@ -439,8 +439,8 @@ class ExecutionAborted(Event, frozen=True, tag=13):
     """The run was stopped from outside its own logic."""
 
     by: str
-    """``budget``, ``policy``, ``operator``, ``signal``, ``client`` where the one who asked has left, ``server`` where it
-    cancelled a request, ``process`` where it ended first."""
+    """``budget``, ``policy``, ``operator``, ``signal``, ``client`` where the one who asked has left, ``server`` where
+    it cancelled a request, ``process`` where it ended first."""
     code: str
     """Reason code, e.g. ``SIGTERM``."""
     reason: str = ""
