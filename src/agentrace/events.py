@@ -652,8 +652,8 @@ class ExchangeEnded(Event, frozen=True, tag=25):
 class CallbacksRun(Event, frozen=True, tag=27):
     """What an event loop called that came from outside its own callbacks: timers of the program, such as sleeps and
     timeouts, and what other threads gave it, such as the results of their jobs. Those of libraries at work on a model,
-    tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and when the
-    loop is closed."""
+    tool or retriever call are not among them, and of more than 10,000 between two steps the rest. Written at the loop's
+    next step, after each hundred of them, and when the loop is closed."""
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar, cast, overload
 
 from agentrace.capture import process
-from agentrace.capture.blocks import AlsoAsync
 from agentrace.capture.call import begin, complete, fail
+from agentrace.capture.entering import AlsoAsync
 from agentrace.capture.scope import FLOW
 from agentrace.capture.shapes import wrap
 from agentrace.capture.step import Kind, Spec, Step

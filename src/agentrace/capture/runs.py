@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from agentrace import events
 from agentrace.capture import process
-from agentrace.capture.blocks import AlsoAsync
+from agentrace.capture.entering import AlsoAsync
 from agentrace.capture.guard import fault
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import RunRecording

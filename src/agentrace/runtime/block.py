@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from agentrace import archive, config
-from agentrace.capture.blocks import AlsoAsync
+from agentrace.capture.entering import AlsoAsync
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
 from agentrace.replay.manner import Manner
