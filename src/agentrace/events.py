@@ -190,6 +190,10 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """Free labels."""
     patched: list[str] = []
     """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
+    tools: list[str] = []
+    """What the setting of this name held: which functions were recorded as tools without being decorated."""
+    retrievers: list[str] = []
+    """The same for retrievers."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):
@@ -206,9 +210,12 @@ class WorkflowDescribed(Event, frozen=True, tag=2):
     stdin_digest: str = ""
     """blake3 (hex) of standard input, if it was a regular file."""
     tools: list[str] = []
-    """Functions that were wrapped as tools by configuration, as ``module:qualname``."""
+    """Functions that were recorded without being decorated, as ``module:qualname``; followed by `` as NAME`` where a
+    request offers one under another name."""
     unsupported: list[str] = []
     """What was seen that is not recorded, each as one sentence."""
+    missing_tools: dict[str, str] = {}
+    """Tools that requests offered and that no function was found for, and why; with ``--tools auto``."""
 
 
 class StepDispatched(Event, frozen=True, tag=3):

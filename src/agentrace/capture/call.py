@@ -253,4 +253,5 @@ _LIBRARIES: Final = tuple({sys.prefix + "/lib/", sys.base_prefix + "/lib/", __fi
 
 def is_library(filename: str) -> bool:
     """Whether a file of code is the standard library's, an installed one's or ours."""
-    return filename.startswith((*_LIBRARIES, "<frozen")) or "/site-packages/" in filename
+    installed = "/site-packages/" in filename or "/dist-packages/" in filename
+    return installed or filename.startswith((*_LIBRARIES, "<frozen", "<agentrace"))

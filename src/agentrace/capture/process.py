@@ -7,7 +7,7 @@ at each call, so they close over nothing of ours and can be pickled and copied.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 from agentrace.capture.guard import RunOver
@@ -40,6 +40,8 @@ class Recording:
         """Ends one run of several, with the exception that left it."""
         self.main_may_be_ready: Callable[[], bool] | None = None
         """Asked before calls and new tasks until it says that there is nothing to wait for."""
+        self.tools_offered: Callable[[Collection[str]], None] | None = None
+        """Told the names of the tools that a request is about to offer to a model, if anybody wants to know."""
 
     def implicit(self) -> RunRecording:
         """The run of the process itself, for steps outside any other."""
@@ -100,6 +102,18 @@ class Recording:
         ready = self.main_may_be_ready
         if ready is not None and not ready():
             self.main_may_be_ready = None
+
+    def offer(self, tools: Collection[str]) -> None:
+        """A request of the run that the calling code is in is about to offer these tools to a model."""
+        if self.tools_offered is not None and tools:
+            self.flow().run.offered.update(tools)
+            self.tools_offered(tools)
+
+    def has_offered(self, tool: str) -> bool:
+        """Whether a request of the run that the calling code is in has offered this tool to a model."""
+        held = FLOW.get()
+        run = self._implicit if held is None or held.run.closed else held.run
+        return run is not None and tool in run.offered
 
     def abandon(self) -> None:
         """In a forked child: every open run is the parent's."""

@@ -144,6 +144,8 @@ class RunRecording:
         """How to end what the program may leave open, such as a stream that it does not read to its end."""
         self.random = 0
         """Where the generator of the module ``random`` stood when it was told last."""
+        self.offered: set[str] = set()
+        """Names of the tools that its requests have offered to models, where somebody wants to know."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         """Headers that were seen, as they are told."""
         self._faults_before = faults()

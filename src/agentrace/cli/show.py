@@ -157,6 +157,9 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     if totals.usage.input or totals.usage.output:
         unknown = f"; {counted(totals.unknown_usage, 'call')} did not tell" if totals.unknown_usage else ""
         yield f"tokens: {usage_text(totals.usage)}{unknown}"
+    if tree.run.described is not None and tree.run.described.tools:
+        named = f"recorded by name: {', '.join(map(plain, tree.run.described.tools))}"
+        yield from wrap(named, to.width, subsequent_indent="  ")
     yield from _verdict(tree, to)
 
 

@@ -7,13 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from msgspec.structs import replace
-
 from agentrace import archive, config
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
 from agentrace.replay.manner import Manner
-from agentrace.runtime.replaying import Replaying
+from agentrace.runtime.replaying import Replaying, as_recorded
 
 
 class replay:
@@ -61,8 +59,7 @@ class replay:
             runs = archive.runs_at(file.path)
             run_id = runs.find(file.run) if file.run else archive.only_run(runs)
         source = runs.record(run_id)
-        started = source.trace.run.started
-        settings = replace(settings, patch=() if started is None else tuple(started.patched))
+        settings = as_recorded(settings, source)
         self._replaying = Replaying(runs, source, settings, self._manner, "block")
         self._replaying.begin_block()
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
@@ -25,6 +25,22 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
     if last.get("object") == "response" or isinstance(last.get("output"), list):
         return _of_response(request, last)
     return _of_chat(request, parts)
+
+
+def offered(request: Any) -> Sequence[str]:
+    """The functions and custom tools of a request. Other tools, such as ``web_search``, run at the provider.
+
+    Shapes: ``tools`` of chat completions (the name stands below the type) and of responses (it stands beside it), and
+    the older ``functions``.
+    """
+    request = request if isinstance(request, Mapping) else {}
+    told = [*mappings(request.get("functions")), *mappings(request.get("tools"))]
+    below = (tool.get(str(tool.get("type", "")), tool) for tool in told if tool.get("type") in _OURS)
+    names = (tool.get("name") for tool in below if isinstance(tool, Mapping))
+    return [name for name in names if isinstance(name, str)]
+
+
+_OURS: Final = (None, "function", "custom")
 
 
 def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> Facts:
@@ -120,6 +136,7 @@ INTEGRATION = Integration(
         }
     ),
     facts=facts,
+    offered=offered,
     shapes=(
         Shape("/chat/completions", {"messages": (list,)}),
         Shape("/completions", {"prompt": (str, list)}),
