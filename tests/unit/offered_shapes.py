@@ -166,6 +166,11 @@ def use(): return lookup(1), nested(2)
 }
 """Each module has ``use``, which calls the tool and tells what came of it."""
 
+_SEVERAL: Final = (
+    "{module}:Cache.lookup and {module}:Shop.lookup are methods of that name; decorate the right one with "
+    "@agentrace.tool"
+)
+
 NOT_FOUND: Final = {
     "methods of several classes": (
         """
@@ -175,8 +180,7 @@ class Shop:
     def lookup(self, order): return here(order)
 def use(): return Shop().lookup(1)
 """,
-        "{module}:Cache.lookup and {module}:Shop.lookup are methods of that name; decorate the right one with "
-        + "@agentrace.tool",
+        _SEVERAL,
     ),
     "made when it is called": (
         """

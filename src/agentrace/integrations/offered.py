@@ -157,7 +157,7 @@ def _fitting(found: list[_Held]) -> tuple[list[_Held], str]:
 # --- where functions are held -------------------------------------------------------------------------------
 
 
-def _held_in(modules: Iterable[ModuleType], names: Collection[str]) -> Iterator[_Held]:
+def _held_in(modules: Iterable[ModuleType], names: frozenset[str]) -> Iterator[_Held]:
     for module in modules:
         for attribute, value in list(vars(module).items()):
             kind = type(value)
@@ -182,9 +182,7 @@ def _by_name(given: str, value: Any, names: Collection[str]) -> Iterator[_Held]:
 
 def _in_mapping(held: Mapping[Any, Any], names: Collection[str]) -> Iterator[_Held]:
     """``{name: function}``, or something with just one function instead of it."""
-    for name in names:
-        if name not in held:
-            continue
+    for name in [name for name in names if name in held]:
         value = held[name]
         several = value.values() if type(value) in _MAPPINGS else value if type(value) in _SEQUENCES else [value]
         functions = {id(function): function for function in _own_functions(several)}
@@ -204,10 +202,10 @@ def _in_sequence(held: Collection[Any], names: Collection[str]) -> Iterator[_Hel
         yield from _by_name("", value, names)
 
 
-def _in_class(held: type, module: ModuleType, names: Collection[str]) -> Iterator[_Held]:
+def _in_class(held: type, module: ModuleType, names: frozenset[str]) -> Iterator[_Held]:
     space = type.__getattribute__(held, "__dict__")
     if space.get("__module__") == vars(module).get("__name__"):
-        for name in names:
-            function = function_of(space.get(name))
+        for name in space.keys() & names:
+            function = function_of(space[name])
             if function is not None and is_own_function(function):
                 yield _Held(name, function, held)

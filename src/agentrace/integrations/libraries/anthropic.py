@@ -44,7 +44,7 @@ def offered(request: Any) -> Sequence[str]:
     """The tools of a request that run where it comes from: the program's own, and ``bash`` and others that Anthropic
     has described. Those whose results the provider makes itself are left out."""
     tools = mappings(request.get("tools")) if isinstance(request, Mapping) else []
-    names = (tool.get("name") for tool in tools if not str(tool.get("type", "")).startswith(_THEIRS))
+    names = [tool.get("name") for tool in tools if not str(tool.get("type", "")).startswith(_THEIRS)]
     return [name for name in names if isinstance(name, str)]
 
 

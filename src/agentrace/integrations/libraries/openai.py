@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
@@ -34,13 +34,13 @@ def offered(request: Any) -> Sequence[str]:
     the older ``functions``.
     """
     request = request if isinstance(request, Mapping) else {}
-    told = [*mappings(request.get("functions")), *mappings(request.get("tools"))]
-    below = (tool.get(str(tool.get("type", "")), tool) for tool in told if tool.get("type") in _OURS)
-    names = (tool.get("name") for tool in below if isinstance(tool, Mapping))
+    names = [function.get("name") for function in mappings(request.get("functions"))]
+    for tool in mappings(request.get("tools")):
+        kind = tool.get("type")
+        if kind == "function" or kind == "custom":
+            told = tool.get(kind, tool)
+            names.append(told.get("name") if isinstance(told, dict) else None)
     return [name for name in names if isinstance(name, str)]
-
-
-_OURS: Final = (None, "function", "custom")
 
 
 def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> Facts:
