@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+import importlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from agentrace.testing import MemoryRecorder
+from tests.unit.openai_clients import HELLO, MODEL, client
+
+Loading = Callable[..., ModuleType]
+_number = itertools.count()
 
 _COMMON: Final = """
 import asyncio, functools
@@ -204,3 +217,46 @@ def use(): return lookup(1)
 def source(shape: str) -> str:
     """A module's whole text."""
     return _COMMON + shape
+
+
+@contextmanager
+def loading(root: Path) -> Iterator[Loading]:
+    """What imports a text as a module of the program, from a directory below ``root`` if one is named."""
+    made: list[str] = []
+    path, written = list(sys.path), sys.dont_write_bytecode
+
+    def load(text: str, place: str = "") -> ModuleType:
+        made.append(f"offered_module_{next(_number)}")
+        (root / place).mkdir(parents=True, exist_ok=True)
+        (root / place / f"{made[-1]}.py").write_text(text)
+        sys.path.insert(0, str(root / place))
+        importlib.invalidate_caches()
+        return importlib.import_module(made[-1])
+
+    sys.dont_write_bytecode = True
+    try:
+        yield load
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, written
+        for name in made:
+            sys.modules.pop(name, None)
+
+
+def chat_tools(*names: str) -> list[Any]:
+    """How a chat completion offers tools."""
+    return [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in names]
+
+
+def offer(url: str, *names: str) -> None:
+    """One request that offers tools to a model."""
+    client(url).chat.completions.create(model=MODEL, messages=HELLO, tools=chat_tools(*names))
+
+
+def tools(record: MemoryRecorder) -> list[str]:
+    """The names of the tool steps."""
+    return [step.name for step in record.steps if step.kind == "tool"]
+
+
+def described(record: MemoryRecorder) -> Any:
+    """What the run tells at its end."""
+    return next(event for event in record.events if type(event).__name__ == "WorkflowDescribed")
