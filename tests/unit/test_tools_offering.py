@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import httpx2
 import pytest
 
 import agentrace
+from agentrace.capture import process
 from agentrace.integrations.catalogue import integration
 from agentrace.testing import StubProvider, recorded
 from tests.contract.recording import recording, replaying
@@ -195,6 +197,29 @@ def test_threads_that_offer_and_call_at_once_lose_no_call(url: str, load: Loadin
 
     with recorded(tools=["auto"]) as record, ThreadPoolExecutor(8) as pool:
         assert list(pool.map(agent, names)) == [1] * 8
+
+    assert sorted(tools(record)) == names
+
+
+def test_who_offers_the_same_waits_until_it_is_recorded(load: Loading) -> None:
+    names = [f"tool_{number}" for number in range(8)]
+    module = load("".join(f"def {name}(order): return order\n" for name in names))
+    ready = threading.Barrier(8)
+
+    def agent(name: str) -> int:
+        recording = process.current
+        assert recording is not None
+        ready.wait(30)
+        recording.offer(names)  # what a request does before it goes out
+        return int(getattr(module, name)(1))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with recorded(tools=["auto"]) as record, ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(agent, names)) == [1] * 8
+    finally:
+        sys.setswitchinterval(interval)
 
     assert sorted(tools(record)) == names
 

@@ -38,6 +38,8 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
             recording.prepare()
         outer = recording.flow()
         run = outer.run
+        if spec.offered and spec.offered not in run.offered:
+            return None
         if not run.opened:
             run.open()
         value, fidelity = run.encoder.encode_json(arguments) if spec.json else run.encoder.encode(arguments)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from agentrace.capture import process
 from agentrace.capture.shapes import wrap
 from agentrace.capture.step import Spec
 
@@ -40,12 +39,11 @@ def is_recorded(function: object) -> bool:
     return False
 
 
-def record_in_place(function: FunctionType, spec: Spec, offered: str = "") -> Callable[[], None]:
-    """Record every call of ``function``, or those in runs that have ``offered`` a tool; returns how to undo it."""
+def record_in_place(function: FunctionType, spec: Spec) -> Callable[[], None]:
+    """Record every call of ``function`` as ``spec`` says; returns how to undo it."""
     code, known = function.__code__, dict(function.__dict__)
     original = _copy(function)
-    recorded = wrap(original, spec)
-    instead = _calling(function, _where_offered(offered, original, recorded) if offered else recorded)
+    instead = _calling(function, wrap(original, spec))
     if known.keys().isdisjoint(("__wrapped__", "__signature__")):  # else it tells of another, as ever
         function.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     function.__wrapped__ = original  # type: ignore[attr-defined]
@@ -74,16 +72,6 @@ def _copy(function: FunctionType) -> FunctionType:
     copy.__qualname__, copy.__module__, copy.__doc__ = function.__qualname__, function.__module__, function.__doc__
     copy.__dict__.update(function.__dict__)
     return copy
-
-
-def _where_offered(name: str, original: Callable[..., Any], recorded: Callable[..., Any]) -> Callable[..., Any]:
-    def target(*args: Any, **kwargs: Any) -> Any:
-        recording = process.current
-        if recording is None or not recording.has_offered(name):
-            return original(*args, **kwargs)
-        return recorded(*args, **kwargs)
-
-    return target
 
 
 def _calling(function: FunctionType, target: Callable[..., Any]) -> CodeType:

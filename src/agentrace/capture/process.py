@@ -109,12 +109,6 @@ class Recording:
             self.flow().run.offered.update(tools)
             self.tools_offered(tools)
 
-    def has_offered(self, tool: str) -> bool:
-        """Whether a request of the run that the calling code is in has offered this tool to a model."""
-        held = FLOW.get()
-        run = self._implicit if held is None or held.run.closed else held.run
-        return run is not None and tool in run.offered
-
     def abandon(self) -> None:
         """In a forked child: every open run is the parent's."""
         self._lock = threading.RLock()

@@ -120,7 +120,8 @@ class OfferedTools:
             return
         # What is at work offers itself: it is no tool at the program's boundary but the program, which a replay runs.
         again = "reexecute" if id(code_of(held.function)) in running else ""
-        self._undo.append(record_in_place(held.function, Spec("tool", held.tool, replay=again), held.tool))
+        spec = Spec("tool", held.tool, replay=again, offered=held.tool)
+        self._undo.append(record_in_place(held.function, spec))
         self._wrapped.add(held.label)
 
 
