@@ -15,6 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutants_offered import OFFERED
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
 
@@ -320,55 +322,7 @@ MUTANTS = (
         "pass",
         ("tests/unit/test_replay_timers.py",),
     ),
-    Mutant(
-        "a tool is recorded before its run offers it",
-        "capture/call.py",
-        "if spec.offered and spec.offered not in run.offered:",
-        "if False:",
-        ("tests/unit/test_tools_offering.py::test_each_run_begins_where_it_offers",),
-    ),
-    Mutant(
-        "a library's function is taken for a tool",
-        "integrations/ownership.py",
-        "    if is_library(code_of(function).co_filename):\n        return False\n    home",
-        "    return True\n    home",
-        ("tests/unit/test_tools_offered.py::test_functions_of_libraries_are_never_touched",),
-    ),
-    Mutant(
-        "who offers the same tool at the same time does not wait",
-        "integrations/offered.py",
-        "        with self._lock:  # whoever offers",
-        "        if self._lock.acquire(blocking=False):  # whoever offers",
-        ("tests/unit/test_tools_offering.py::test_who_offers_the_same_waits_until_it_is_recorded",),
-    ),
-    Mutant(
-        "what is at work is answered",
-        "integrations/offered.py",
-        '"reexecute" if',
-        '"" if',
-        ("tests/unit/test_tools_offering.py::test_the_one_that_asks_is_executed_again_by_a_replay",),
-    ),
-    Mutant(
-        "a killed run does not tell that offered tools were recorded",
-        "runtime/assembly.py",
-        "            tools=list(settings.tools),\n",
-        "",
-        ("tests/e2e/test_tools_auto.py::test_a_run_killed_in_a_tool_is_replayed_up_to_there",),
-    ),
-    Mutant(
-        "the cells of a closure are lost",
-        "capture/inplace.py",
-        "        co_freevars=code.co_freevars,\n",
-        "",
-        ("tests/unit/test_tools_offering.py::test_a_program_that_asks_about_its_function_is_told_the_same",),
-    ),
-    Mutant(
-        "an async generator function passes for a plain one",
-        "capture/inplace.py",
-        "template.co_flags | kept",
-        "template.co_flags",
-        ("tests/unit/test_capture_tools.py",),
-    ),
+    *(Mutant(*told) for told in OFFERED),
     Mutant(
         "what a tool drew is not drawn again",
         "capture/answers.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -220,7 +220,7 @@ def source(shape: str) -> str:
 
 
 @contextmanager
-def loading(root: Path) -> Iterator[Loading]:
+def loading(root: Path) -> Generator[Loading]:
     """What imports a text as a module of the program, from a directory below ``root`` if one is named."""
     made: list[str] = []
     path, written = list(sys.path), sys.dont_write_bytecode

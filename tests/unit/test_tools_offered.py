@@ -191,6 +191,9 @@ def test_names_and_auto_together_record_each_function_once(url: str, load: Loadi
 
     assert tools(record) == ["lookup", "lookup", "other"]
     assert described(record).tools == [f"{module.__name__}:{name}" for name in ("lookup", "other")]
+    started = record.trace.run.started
+    assert started is not None
+    assert started.tools == ["auto", f"{module.__name__}:lookup"]
 
 
 def test_nothing_of_the_program_is_asked(url: str, load: Loading) -> None:
