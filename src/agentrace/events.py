@@ -16,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.1, a change 2.0."""
 _BEFORE = "0.1"
 """The version of which all that was kept says the same in 1.0."""
@@ -190,6 +190,8 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """Free labels."""
     patched: list[str] = []
     """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
+    excluded: list[str] = []
+    """Patterns of requests that the settings leave out of the record."""
     tools: list[str] = []
     """What the setting of this name held: which functions were recorded as tools without being decorated."""
     retrievers: list[str] = []
@@ -214,6 +216,9 @@ class WorkflowDescribed(Event, frozen=True, tag=2):
     request offers one under another name."""
     unsupported: list[str] = []
     """What was seen that is not recorded, each as one sentence."""
+    left_out: dict[str, int] = {}
+    """Requests that are not in the record, by host: those that the settings exclude, and reports that libraries send
+    about the program."""
     missing_tools: dict[str, str] = {}
     """Tools that requests offered and that no function was found for, and why; with ``--tools auto``."""
 

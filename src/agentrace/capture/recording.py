@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -144,6 +145,8 @@ class RunRecording:
         """How to end what the program may leave open, such as a stream that it does not read to its end."""
         self.random = 0
         """Where the generator of the module ``random`` stood when it was told last."""
+        self.left_out: Counter[str] = Counter()
+        """Requests that are not recorded, by host."""
         self.offered: set[str] = set()
         """Names of the tools that its requests have offered to models, where somebody wants to know."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}

@@ -135,6 +135,7 @@ KINDS: Final[dict[str, Kind]] = {
     "redact_patterns": _PATTERNS,
     "tools": _TOOLS,
     "retrievers": _RETRIEVERS,
+    "exclude_urls": _TEXTS,
     "patch": _TEXTS,
     "record_env": _TEXTS,
     "name": _TEXT,
