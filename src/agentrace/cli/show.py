@@ -151,6 +151,7 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     parts = [counted(totals.count, "step") + (f": {kinds}" if len(totals.steps) > 1 else "")]
     parts += [counted(tree.inferred, "inferred tool call")] if tree.inferred else []
     parts += [counted(tree.processes, "child process")] if tree.processes else []
+    parts += [counted(tree.jobs, "job")] if tree.jobs else []
     parts += [f"{totals.failed:,} failed"] if totals.failed else []
     parts += [counted(totals.retries, "retry")] if totals.retries else []
     yield from wrap("; ".join(parts), to.width, subsequent_indent="  ")
