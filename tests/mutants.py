@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.mutant import Mutant
+from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
 from tests.mutants_of_runs import MUTANTS_OF_RUNS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -311,6 +312,7 @@ MUTANTS = (
         "pass",
         ("tests/unit/test_replay_timers.py",),
     ),
+    *MUTANTS_OF_OFFERED_TOOLS,
     Mutant(
         "what a tool drew is not drawn again",
         "capture/answers.py",

@@ -7,7 +7,7 @@ at each call, so they close over nothing of ours and can be pickled and copied.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeAlias
 
 from agentrace.capture.guard import RunOver
@@ -42,6 +42,8 @@ class Recording:
         """What becomes of a request that is about to go out and is not recorded; ``None`` for all others."""
         self.main_may_be_ready: Callable[[], bool] | None = None
         """Asked before calls and new tasks until it says that there is nothing to wait for."""
+        self.tools_offered: Callable[[Collection[str]], None] | None = None
+        """Told the names of the tools that a request is about to offer to a model, if anybody wants to know."""
 
     def implicit(self) -> RunRecording:
         """The run of the process itself, for steps outside any other."""
@@ -106,6 +108,12 @@ class Recording:
         ready = self.main_may_be_ready
         if ready is not None and not ready():
             self.main_may_be_ready = None
+
+    def offer(self, tools: Collection[str]) -> None:
+        """A request of the run that the calling code is in is about to offer these tools to a model."""
+        if self.tools_offered is not None and tools:
+            self.flow().run.offered.update(tools)
+            self.tools_offered(tools)
 
     def abandon(self) -> None:
         """In a forked child: every open run is the parent's."""

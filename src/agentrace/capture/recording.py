@@ -149,6 +149,8 @@ class RunRecording:
         """Where the generator of the module ``random`` stood when it was told last."""
         self.left_out: Counter[str] = Counter()
         """Requests that are not recorded, by host."""
+        self.offered: set[str] = set()
+        """Names of the tools that its requests have offered to models, where somebody wants to know."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         """Headers that were seen, as they are told."""
         self._faults_before = faults()

@@ -26,6 +26,8 @@ class Spec(Struct, frozen=True):
     """``answer`` or ``reexecute``; empty means: boundaries are answered, other kinds executed."""
     json: bool = False
     """Whether the input goes over a wire as JSON."""
+    offered: str = ""
+    """The tool that a request of the run must have offered; before that a call is not recorded."""
 
     @property
     def answered(self) -> bool:

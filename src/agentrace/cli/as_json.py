@@ -72,6 +72,7 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "git_commit": "" if run.described is None else run.described.git_commit,
         "libraries": {} if run.described is None else run.described.libraries,
         "left_out": {} if run.described is None else run.described.left_out,
+        "recorded_by_name": [] if run.described is None else run.described.tools,
         **totals_json(tree.totals),
         "inferred": tree.inferred,
         "processes": tree.processes,

@@ -8,6 +8,7 @@ import click
 
 from agentrace.cli.launch import command_line, environment, not_recorded_because
 from agentrace.errors import AgentraceError
+from agentrace.patterns import as_variable
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -16,7 +17,8 @@ from agentrace.errors import AgentraceError
     "--tools",
     multiple=True,
     metavar="PATTERN",
-    help="Record these functions as tools: NAME, or MODULE:PATTERN such as shop.tools:*. May be repeated.",
+    help="Record these functions as tools: NAME, MODULE:PATTERN such as shop.tools:*, or auto: those that requests "
+    "offer to a model. May be repeated.",
 )
 @click.option("--retrievers", multiple=True, metavar="PATTERN", help="The same for functions that fetch documents.")
 @click.option(
@@ -50,6 +52,7 @@ def command(
     \b
     Example:
       agentrace run python agent.py
+      agentrace run --tools auto python agent.py
       agentrace run --tools 'shop.tools:*' python -m shop.agent --verbose
     """
     argv = command_line(command)
@@ -57,8 +60,8 @@ def command(
         variable: value
         for variable, value in (
             ("AGENTRACE_NAME", name),
-            ("AGENTRACE_TOOLS", ",".join(tools)),
-            ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
+            ("AGENTRACE_TOOLS", as_variable("tools", tools)),
+            ("AGENTRACE_RETRIEVERS", as_variable("retrievers", retrievers)),
             ("AGENTRACE_PATCH", patch),
             ("AGENTRACE_EXCLUDE_URLS", ",".join(exclude_urls)),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),

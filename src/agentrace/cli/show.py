@@ -162,6 +162,9 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     if left_out:
         told = ", ".join(f"{plain(host)} ({count:,})" for host, count in sorted(left_out.items()))
         yield from wrap(f"not recorded: reports of libraries and excluded requests to {told}", to.width)
+    if tree.run.described is not None and tree.run.described.tools:
+        named = f"recorded by name: {', '.join(map(plain, tree.run.described.tools))}"
+        yield from wrap(named, to.width, subsequent_indent="  ")
     yield from _verdict(tree, to)
 
 

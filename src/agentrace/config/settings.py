@@ -45,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     tools: tuple[str, ...] = ()
     """Functions to record as tools although nothing in the program announces them: names such as
-    `lookup_order`, or `module:pattern` such as `shop.tools:*`. In the variable: separated by commas."""
+    `lookup_order`, or `module:pattern` such as `shop.tools:*`; and `auto` for those that requests offer to a
+    model. In the variable: separated by commas."""
 
     retrievers: tuple[str, ...] = ()
     """The same for functions that fetch documents: they are recorded as retrievers."""

@@ -71,9 +71,11 @@ def _not_all_there(record: RunRecord, _: Sequence[StepState], __: Sequence[Infer
 
 def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inferred]) -> Iterator[str]:
     tools = Counter(call.name for call in calls if call.answered)
-    for name, count in tools.items():
-        yield f"the tool {name} ran {_times(count)} without being recorded: record with --tools {name}"
     described = record.trace.run.described
+    missing = {} if described is None else described.missing_tools
+    for name, count in tools.items():
+        advice = missing.get(name, f"record with --tools {name}")
+        yield f"the tool {name} ran {_times(count)} without being recorded: {advice}"
     if described is not None:
         yield from described.unsupported
 

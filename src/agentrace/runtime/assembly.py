@@ -23,6 +23,7 @@ from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
 from agentrace.integrations.telemetry import leaving_out
 from agentrace.journal import Journal
+from agentrace.patterns import AUTO
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children, surroundings
 from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
@@ -57,7 +58,8 @@ class Runtime:
         self.watch = ImportWatch()
         self.instrumentation = Instrumentation(
             self.watch,
-            {"tool": settings.tools, "retriever": settings.retrievers},
+            {"tool": [tool for tool in settings.tools if tool != AUTO], "retriever": settings.retrievers},
+            offered=AUTO in settings.tools,
             answering=answering or tape is not None,
         )
         self.behind = Behind() if open_recorder is None else None
@@ -114,6 +116,7 @@ class Runtime:
         self.watch.when("multiprocessing.process", self.ending.watch_children)
         self._patch()
         self.instrumentation.install()
+        self.recording.tools_offered = self.instrumentation.tools_offered()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
         self.ending.watch()
         self.signals.install()
@@ -283,6 +286,8 @@ class Runtime:
             parent=parent,
             patched=list(settings.patch),
             excluded=list(settings.exclude_urls),
+            tools=list(settings.tools),
+            retrievers=list(settings.retrievers),
         )
 
     def _durability(self) -> str:
@@ -301,6 +306,7 @@ class Runtime:
             list(seen.tools()),
             list(seen.unsupported()),
             dict(run.left_out),
+            seen.missing_tools(),
         )
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
@@ -342,6 +348,7 @@ class Runtime:
         self._making_journal = threading.RLock()
         journal, self._journal = self._journal, None
         self.behind = Behind() if self.behind is not None else None
+        self.instrumentation.forked()
         self.recording.abandon()
         if journal is not None:
             journal.forget()
