@@ -133,6 +133,8 @@ class RunRecording:
         self.next_step = itertools.count(1).__next__
         self.started_ns = clock.monotonic_ns()
         self.steps = 0
+        self.said = 0
+        """What the program said to its log or terminal and was noted by itself."""
         self.lost = 0
         self.opened = False
         self.closed = False

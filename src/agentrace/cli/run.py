@@ -24,6 +24,14 @@ from agentrace.errors import AgentraceError
     metavar="time,uuid,random",
     help="Record what the program's own code asks these for, so that a replay gives the same.",
 )
+@click.option(
+    "--logs",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Keep what the program logs at this level and above, as notes of its steps.",
+)
+@click.option(
+    "--output", type=click.Choice(["stdout", "stderr", "both"]), help="Keep what it prints, as notes of its steps."
+)
 @click.option("--home", type=click.Path(), help="The store directory; see `agentrace path`.")
 @click.option("--redact", type=click.Choice(["default", "strict", "off"]), help="Which secrets are taken out.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -32,6 +40,8 @@ def command(
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
     patch: str | None,
+    logs: str | None,
+    output: str | None,
     home: str | None,
     redact: str | None,
     command: tuple[str, ...],
@@ -53,6 +63,8 @@ def command(
             ("AGENTRACE_TOOLS", ",".join(tools)),
             ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
             ("AGENTRACE_PATCH", patch),
+            ("AGENTRACE_LOGS", logs),
+            ("AGENTRACE_OUTPUT", output),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),
         )

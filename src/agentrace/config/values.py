@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
-from agentrace.config.settings import Durability, OnError, Redaction
+from agentrace.config.settings import Durability, Logs, OnError, Output, Redaction
 
 WORDS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -119,6 +119,8 @@ KINDS: Final[dict[str, Kind]] = {
     "tools": _TEXTS,
     "retrievers": _TEXTS,
     "patch": _TEXTS,
+    "logs": _one_of(*get_args(Logs)),
+    "output": _one_of(*get_args(Output)),
     "record_env": _TEXTS,
     "name": _TEXT,
     "workflow": _TEXT,

@@ -23,6 +23,7 @@ from agentrace.integrations.registry import Instrumentation
 from agentrace.journal import Journal
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children, surroundings
+from agentrace.runtime.hearing import Hearing
 from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
 from agentrace.version import VERSION
 
@@ -62,6 +63,7 @@ class Runtime:
         self.describes = True
         """Whether runs tell at their end what they ran on, for which the program's source is read."""
         self.looked = surroundings.Looked()
+        self.hearing = Hearing(settings)
         self.boot = ""
         """Directory from which child processes begin, though this one was not started by the command."""
         self.child_variables: Mapping[str, str] = {}
@@ -111,6 +113,7 @@ class Runtime:
         self._patch()
         self.instrumentation.install()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
+        self.hearing.begin(self.watch, self.recording)
         self.ending.watch()
         self.signals.install()
 
@@ -144,6 +147,7 @@ class Runtime:
         let_writers_finish()
         _hooks.at_exit = _hooks.before_fork = _hooks.after_fork = None
         self.signals.remove()
+        self.hearing.end()
         self.instrumentation.remove()
         self.watch.remove()
         patches.restore_types()
@@ -326,6 +330,7 @@ class Runtime:
         journal, self._journal = self._journal, None
         self.behind = Behind() if self.behind is not None else None
         self.recording.abandon()
+        self.hearing.forget()
         if journal is not None:
             journal.forget()
         self.scope = self.recording.scope = ProcessScope()
