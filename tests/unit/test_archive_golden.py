@@ -31,9 +31,9 @@ def _made(changing: Changing = Unchanged) -> Callable[[Path], bytes]:
 
 
 FILES: dict[str, Callable[[Path], bytes]] = {
-    "v1-example-of-1.0.agentrace": lambda _: example(),
-    "v1-travel-of-1.0.agentrace": _made(),
-    "v1-without-payloads-of-1.0.agentrace": _made(Emptying),
+    "v1-example-of-1.1.agentrace": lambda _: example(),
+    "v1-travel-of-1.1.agentrace": _made(),
+    "v1-without-payloads-of-1.1.agentrace": _made(Emptying),
 }
 
 
@@ -80,4 +80,4 @@ def test_todays_reader_reads_every_file_that_was_kept(name: str) -> None:
 
 
 def test_the_example_of_the_page_is_the_golden_file() -> None:
-    assert example() == (GOLDEN / "traces" / "v1-example-of-1.0.agentrace").read_bytes()
+    assert example() == (GOLDEN / "traces" / "v1-example-of-1.1.agentrace").read_bytes()

@@ -29,10 +29,9 @@ def folded(notes: Sequence[Note], terminal: Terminal) -> Iterator[tuple[str, str
         urgent = sorted(range(len(logged)), key=lambda at: (_LEVELS.get(logged[at].level, 2), at))[:FEW]
         shown = [logged[at] for at in sorted(urgent)]
     for note in shown:
-        sign = terminal.either("│", "|")
-        yield f"{sign} {_headline(note)}", _COLOURS.get(note.level, "dim")
+        yield f"{terminal.either('·', '-')} {_headline(note)}", _COLOURS.get(note.level, "dim")
     if len(logged) > len(shown):
-        yield f"{terminal.either('│', '|')} and {counted(len(logged) - len(shown), 'more note')}", "dim"
+        yield f"{terminal.either('·', '-')} and {counted(len(logged) - len(shown), 'more note')}", "dim"
     for note in notes:
         if not isinstance(note, Logged):
             yield _score(note), "cyan"
