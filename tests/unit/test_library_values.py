@@ -123,7 +123,9 @@ def test_any_array_comes_back(dtype: str, shape: tuple[int, ...], fortran: bool,
     assert back.tobytes() == array.tobytes()
 
 
-CELLS = st.one_of(st.none(), st.text(max_size=5), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans())
+CELLS = st.one_of(
+    st.none(), st.text(max_size=5), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans()
+)
 
 
 @given(columns=st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=4), names=st.lists(st.text(), max_size=4))
@@ -310,22 +312,46 @@ def compressed() -> bytes:
 
 
 HOSTILE = {
-    "a size bomb": put("numpy-array", "numpy:ndarray", {"npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000)}")}),  # noqa: E501
-    "a pickle": put("numpy-array", "numpy:ndarray", {"npy": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"cos\nsystem\n")}),  # noqa: E501
-    "a negative length": put("numpy-array", "numpy:ndarray", {"npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1)}", bytes(8))}),  # noqa: E501
+    "a size bomb": put(
+        "numpy-array",
+        "numpy:ndarray",
+        {"npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000)}")},
+    ),
+    "a pickle": put(
+        "numpy-array",
+        "numpy:ndarray",
+        {"npy": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"cos\nsystem\n")},
+    ),
+    "a negative length": put(
+        "numpy-array",
+        "numpy:ndarray",
+        {"npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1)}", bytes(8))},
+    ),
     "code as header": put("numpy-array", "numpy:ndarray", {"npy": npy("__import__('os').system('true')")}),
     "no header": put("numpy-array", "numpy:ndarray", {"npy": b"PK"}),
-    "wide cells": put("numpy-array", "numpy:ndarray", {"dtype": "<U1000000000", "shape": [1], "order": "C", "cells": ["x"]}),  # noqa: E501
-    "a large dtype": put("numpy-array", "numpy:ndarray", {"dtype": [["a", "<U1000000000"]], "shape": [9], "fields": {}}),
-    "cells of objects": put("numpy-array", "numpy:ndarray", {"dtype": "f8,(9,9)f8", "shape": [1], "order": "C", "cells": [1]}),  # noqa: E501
+    "wide cells": put(
+        "numpy-array", "numpy:ndarray", {"dtype": "<U1000000000", "shape": [1], "order": "C", "cells": ["x"]}
+    ),
+    "a large dtype": put(
+        "numpy-array", "numpy:ndarray", {"dtype": [["a", "<U1000000000"]], "shape": [9], "fields": {}}
+    ),
+    "cells of objects": put(
+        "numpy-array", "numpy:ndarray", {"dtype": "f8,(9,9)f8", "shape": [1], "order": "C", "cells": [1]}
+    ),
     "compressed columns": put("polars-frame", "polars:DataFrame", {"stream": compressed(), "texts": []}),
     "compressed table": put("arrow-table", "pyarrow.lib:Table", {"stream": compressed(), "texts": []}),
-    "no stream": put("arrow-table", "pyarrow.lib:Table", {"stream": b"\xff\xff\xff\xff\x10\x00\x00\x00" + bytes(16), "texts": []}),  # noqa: E501
+    "no stream": put(
+        "arrow-table", "pyarrow.lib:Table", {"stream": b"\xff\xff\xff\xff\x10\x00\x00\x00" + bytes(16), "texts": []}
+    ),
     "half a stream": put("arrow-table", "pyarrow.lib:Table", {"stream": b"\xff\xff\xff\xff", "texts": []}),
-    "pixels of another size": put("image", "PIL.Image:Image", {"mode": "RGB", "size": [100000, 100000], "pixels": b"x"}),
+    "pixels of another size": put(
+        "image", "PIL.Image:Image", {"mode": "RGB", "size": [100000, 100000], "pixels": b"x"}
+    ),
     "an unknown mode": put("image", "PIL.Image:Image", {"mode": "XYZ", "size": [1, 1], "pixels": b"x"}),
     "a frame of nothing": put("pandas-frame", "pandas:DataFrame", {}),
-    "a zone from a path": put("pandas-timestamp", "pandas:Timestamp", {"value": 0, "unit": "s", "zone": "datetime64[s, ../../etc/passwd]"}),  # noqa: E501
+    "a zone from a path": put(
+        "pandas-timestamp", "pandas:Timestamp", {"value": 0, "unit": "s", "zone": "datetime64[s, ../../etc/passwd]"}
+    ),
 }
 
 

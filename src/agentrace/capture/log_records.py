@@ -30,7 +30,7 @@ def note_records(module: ModuleType, threshold: str) -> None:
 
 
 def _noting(least: int, known: frozenset[str], original: Callable[..., Any]) -> Callable[..., Any]:
-    def callHandlers(self: Any, record: Any) -> Any:  # noqa: N802  (the name that logging calls)
+    def callHandlers(self: Any, record: Any) -> Any:
         # Handlers come first: the text that one of them has made of the record need not be made again.
         try:
             return original(self, record)

@@ -120,12 +120,18 @@ class Listening:
             if at is None or not text:
                 return
             key = (threading.get_ident(), name, *at)
-            whole, newline, rest = text.rpartition("\n")
-            if newline:
-                self._line(key).take(whole)
+            line = self._line(key)
+            # What is written at once stays together: a key of several lines is only then seen to be one.
+            if text.endswith("\n"):
+                line.take(text[:-1])
                 self._end(key)
-            if rest:
-                self._line(key).take(rest)
+                return
+            if line.size > _SHORTENED and "\n" in text:
+                whole, _, text = text.rpartition("\n")
+                line.take(whole)
+                self._end(key)
+                line = self._line(key)
+            line.take(text)
         except Exception as error:
             fault(error)
 
@@ -170,5 +176,3 @@ def _number(stream: Any) -> int:
         return int(stream.fileno())
     except (OSError, ValueError, AttributeError, TypeError):
         return -1
-
-

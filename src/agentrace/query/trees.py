@@ -25,7 +25,6 @@ from agentrace.query.summaries import Status, status_of
 from agentrace.query.sums import Totals
 from agentrace.store import RunRecord, Usage
 
-
 Note: TypeAlias = Logged | Scored
 
 

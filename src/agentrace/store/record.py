@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from agentrace.canonical import Reader
+from agentrace.canonical import Reader, tags
+from agentrace.canonical.decoding import load
 from agentrace.errors import CorruptRecord
 from agentrace.events import (
     FORMAT_VERSION,
@@ -162,6 +163,16 @@ class RunRecord:
     def tags_in(self, value: Value) -> Iterator[int]:
         """The codes (``canonical.tags``) of everything in a value that JSON or msgpack has no word for."""
         return (found.code for found in tagged_throughout(value, self._source.payload))
+
+    def described_only(self, value: Value) -> tuple[str, str, str] | None:
+        """Type, text and reason of the first part of a value that could not be encoded; ``None`` if there is none."""
+        for found in tagged_throughout(value, self._source.payload):
+            match load(found.data) if found.code == tags.OPAQUE else None:
+                case [str(name), str(text), str(reason)]:
+                    return name, text, reason
+                case _:
+                    pass
+        return None
 
     def exchanges(self, step_id: int) -> list[Recorded]:
         """The exchanges of a step, as a wire plays them back, in order."""

@@ -8,7 +8,7 @@ from typing import Any
 from agentrace.canonical.foreign import Part
 
 
-def take(part: Part, kind: str, value: Any) -> dict[str, Any]:
+def take(part: Part, _: str, value: Any) -> dict[str, Any]:
     """The content goes through redaction, like bytes and texts by themselves."""
     return {"data": part.tree(value.getvalue()), "at": value.tell()}
 

@@ -8,7 +8,7 @@ from typing import Any
 from agentrace.canonical.foreign import Part, Untold
 
 
-def take(part: Part, kind: str, value: Any) -> dict[str, Any]:
+def take(_: Part, kind: str, value: Any) -> dict[str, Any]:
     """As a whole number of its unit."""
     pandas: Any = sys.modules["pandas"]
     if kind == "pandas-missing":
