@@ -348,7 +348,7 @@ class _Walk:
         return Ext(tags.SUBCLASS, _encode((type_name(type(value)), self.tree(plain(value), depth))))
 
     def _object(self, shape: Shape | Row, value: Any, depth: int) -> Ext:
-        if type(shape) is Row:
+        if isinstance(shape, Row):
             return told(self, shape, value, depth)
         try:
             content, extra = shape.fields(value), shape.extra(value)

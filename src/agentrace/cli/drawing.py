@@ -96,7 +96,7 @@ def tree_lines(tree: Tree, terminal: Terminal, below: Below | None = None) -> It
     yield _heading(layout, terminal)
     for drawn in rows:
         yield _line(drawn, layout, terminal)
-        noted = drawn.status or drawn.tokens or getattr(drawn.row, "notes", ())
+        noted = bool(drawn.status or drawn.tokens or getattr(drawn.row, "notes", ()))
         for text, style in _remarks(drawn.row, repeated, terminal) if noted else ():
             room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
             yield _below(drawn, layout, terminal.paint(terminal.cut(text, room), style), terminal)

@@ -32,9 +32,7 @@ def folded(notes: Sequence[Note], terminal: Terminal) -> Iterator[tuple[str, str
         yield f"{terminal.either('·', '-')} {_headline(note)}", _COLOURS.get(note.level, "dim")
     if len(logged) > len(shown):
         yield f"{terminal.either('·', '-')} and {counted(len(logged) - len(shown), 'more note')}", "dim"
-    for note in notes:
-        if not isinstance(note, Logged):
-            yield _score(note), "cyan"
+    yield from ((_score(note), "cyan") for note in notes if not isinstance(note, Logged))
 
 
 def note_lines(notes: Sequence[Note], start_ts: int, values: Json, terminal: Terminal) -> Iterator[str]:
