@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from msgspec import Raw
 from PIL import Image
 
 from agentrace import events
+from agentrace.canonical import Encoder, Reader
+from agentrace.redact import redactor
 from tests.unit.recorded_runs import Process, Writing
 
 
@@ -182,6 +185,24 @@ def values() -> dict[str, Any]:
         "io": buffers(),
     }
     return {f"{library}: {name}": value for library, found in libraries.items() for name, value in found.items()}
+
+
+class Kept(dict[bytes, bytes]):
+    """Payloads in memory; ``written`` counts the bytes that were handed over."""
+
+    written = 0
+
+    def payload(self, digest: bytes, data: bytes, /) -> None:
+        """Keep one."""
+        self.written += len(data)
+        self[digest] = data
+
+
+def told(value: Any) -> tuple[Raw, str, Reader, Kept]:
+    """The encoding of a value, its fidelity, what reads it, and its payloads."""
+    kept = Kept()
+    raw, fidelity = Encoder(redactor(), kept).encode(value)
+    return raw, fidelity, Reader(kept.__getitem__), kept
 
 
 def same(one: Any, other: Any) -> bool:

@@ -12,6 +12,7 @@ from agentrace import events
 from agentrace.capture import carriers, loop_carriers, patches, process
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
+from agentrace.capture.hearing import Hearing
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
@@ -23,7 +24,6 @@ from agentrace.integrations.registry import Instrumentation
 from agentrace.journal import Journal
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children, surroundings
-from agentrace.runtime.hearing import Hearing
 from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
 from agentrace.version import VERSION
 
@@ -113,7 +113,7 @@ class Runtime:
         self._patch()
         self.instrumentation.install()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
-        self.hearing.begin(self.watch, self.recording)
+        self.hearing.begin(self.watch.when, self.recording)
         self.ending.watch()
         self.signals.install()
 

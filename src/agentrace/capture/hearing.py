@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentrace.capture.process import Recording
 from agentrace.config import Settings
-from agentrace.integrations.imports import ImportWatch
+
+When: TypeAlias = Callable[[str, Callable[[Any], None]], None]
+"""Calls a function with a module once the program has imported it."""
 
 
 class Hearing:
@@ -20,11 +22,11 @@ class Hearing:
         self._output: Any = None
         """A ``capture.output.Listening``."""
 
-    def begin(self, watch: ImportWatch, recording: Recording) -> None:
+    def begin(self, when: When, recording: Recording) -> None:
         """Listen from now on."""
         if self._settings.logs != "off":
             log_records = import_module("agentrace.capture.log_records")
-            watch.when("logging", functools.partial(log_records.note_records, threshold=self._settings.logs))
+            when("logging", functools.partial(log_records.note_records, threshold=self._settings.logs))
         if self._settings.output != "off":
             self._output = import_module("agentrace.capture.output").Listening(self._settings.output)
             self._output.follow()
