@@ -15,6 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutants_of_values import OF_VALUES
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
 
@@ -31,6 +33,7 @@ class Mutant:
 
 
 MUTANTS = (
+    *(Mutant(*told) for told in OF_VALUES),
     Mutant(
         "a secret in a text leaf is written",
         "canonical/encoding.py",

@@ -124,6 +124,11 @@ HOSTILE = {
         "numpy:ndarray",
         {"npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000)}")},
     ),
+    "more than there is room for": put(
+        "numpy-array",
+        "numpy:ndarray",
+        {"npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", bytes(800))},
+    ),
     "a pickle": put(
         "numpy-array",
         "numpy:ndarray",

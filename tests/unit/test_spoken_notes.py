@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import gc
@@ -127,20 +128,30 @@ def test_what_logs_while_it_is_logged_ends(logger: logging.Logger) -> None:
 
 def test_threads_that_log_change_nothing_that_a_replay_goes_by(logger: logging.Logger) -> None:
     def program(says: bool = False) -> Any:
-        def work() -> None:
-            if says:
+        seen: list[int] = []
+        over, said = threading.Event(), threading.Event()
+
+        def talk() -> None:
+            for _ in range(3 if says else 0):
                 logger.warning("working")
+                agentrace.log("working")
+            said.set()
+            over.wait(10)
 
-        threads = [threading.Thread(target=work) for _ in range(5)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return weigh("1042")
+        # Threads of which nobody is told that they begin: their flows are made by their first step.
+        _thread.start_new_thread(talk, ())
+        said.wait(10)
+        _thread.start_new_thread(lambda: (seen.append(weigh("1042")), over.set()), ())
+        over.wait(10)
+        return seen
 
-    _, record = record_of(program)
+    with recorded(logs="info") as heard:
+        assert program(says=True) == [4]
+    seen, record = record_of(program)
+    again = replayed(record, lambda: program(says=True))
 
-    assert replayed(record, lambda: program(says=True)).verdict == "exact"
+    assert len(logged(heard)) == 6
+    assert (again.seen, again.verdict) == (seen, replayed(record, program).verdict)
 
 
 # --- taken of its output ------------------------------------------------------------------------------------
@@ -213,9 +224,12 @@ def test_another_way_to_the_same_file_is_followed(tmp_path: Any, monkeypatch: py
             sys.stdout = io.TextIOWrapper(os.fdopen(file.fileno(), "wb", closefd=False), write_through=True)
             with agentrace.step("pack"):
                 print("two")
+            sys.stdout = io.TextIOWrapper(sys.stdout.detach(), write_through=True)
+            with agentrace.step("pack"):
+                print("three")
             monkeypatch.setattr(sys, "stdout", file)
 
-    assert [text for _, _, text in logged(record)] == ["one", "two"]
+    assert [text for _, _, text in logged(record)] == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("stream", [None, object()])

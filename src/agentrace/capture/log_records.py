@@ -18,6 +18,8 @@ from agentrace.capture.spoken_notes import tell
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 """Names of levels, and the numbers from which on a record has them."""
+_LINES_BEFORE_CALL: Final = 3
+"""In the function that stands before ``callHandlers``."""
 _OWN: Final = frozenset({"message", "asctime", "taskName"})
 """What ``logging`` itself adds to a record after it was made, or in later versions of Python."""
 
@@ -40,8 +42,11 @@ def _noting(least: int, known: frozenset[str], original: Callable[..., Any]) -> 
                 tell(lambda run: _told(run, record, level, known))
 
     code = getattr(original, "__code__", None)
-    if code is not None:  # what logging prints of a record that cannot be formatted leaves out frames of its own files
-        callHandlers.__code__ = callHandlers.__code__.replace(co_filename=code.co_filename)
+    if code is not None:
+        # What logging prints of a record that cannot be formatted leaves out frames of its own file, as this one is
+        # then. In a traceback its line is that of the original's ``def``.
+        first = max(1, code.co_firstlineno - _LINES_BEFORE_CALL)
+        callHandlers.__code__ = callHandlers.__code__.replace(co_filename=code.co_filename, co_firstlineno=first)
     return callHandlers
 
 

@@ -13,7 +13,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from agentrace.capture import process
 from agentrace.capture.guard import fault
@@ -49,6 +49,18 @@ class _Line:
         self.beyond += max(0, len(text) - room)
 
 
+class _Heard(NamedTuple):
+    """A stream that is listened to."""
+
+    stream: Any
+    name: str
+    number: int
+    """Its descriptor, which it may be parted from; -1 for none."""
+    listener: Any
+    write: Any
+    """What stood in the place of the listener in the object itself; ``None`` for nothing."""
+
+
 _Key = tuple[int, str, RunRecording, int]
 """Thread, stream, run and step."""
 
@@ -59,23 +71,23 @@ class Listening:
     def __init__(self, which: str) -> None:
         self._names = NAMES[which]
         self._lines: dict[_Key, _Line] = {}
-        self._heard: list[tuple[Any, str, Any, Any]] = []
+        self._heard: list[_Heard] = []
         self._inside = threading.local()
 
     def follow(self) -> None:
         """Listen to what the streams are now: at first, and where one was replaced by another way to the same file."""
         for name in self._names:
             stream = getattr(sys, name, None)
-            before = [heard for heard, known_as, _, _ in self._heard if known_as == name]
-            if stream is None or any(stream is heard for heard in before):
+            before = [heard for heard in self._heard if heard.name == name]
+            if stream is None or any(stream is heard.stream for heard in before):
                 continue
-            if not before or (_number(stream) >= 0 and _number(stream) == _number(before[-1])):
+            if not before or (before[-1].number >= 0 and _number(stream) == before[-1].number):
                 self._listen(name, stream)
 
     def stop(self) -> None:
         """Leave the streams as they were."""
         while self._heard:
-            stream, _, listener, write = self._heard.pop()
+            stream, _, _, listener, write = self._heard.pop()
             with contextlib.suppress(AttributeError):
                 if stream.__dict__.get("write") is listener:
                     if write is None:
@@ -95,7 +107,7 @@ class Listening:
             stream.write = listener
         except (AttributeError, TypeError):
             return  # a closed descriptor, or an object that takes no attributes
-        self._heard.append((stream, name, listener, own))
+        self._heard.append(_Heard(stream, name, _number(stream), listener, own))
 
     def _listener(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         inside = self._inside

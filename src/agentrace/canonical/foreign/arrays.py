@@ -170,8 +170,7 @@ def _from_npy(numpy: Any, data: bytes) -> Any:
     _require(dtype.kind in _NUMBERS and dtype.names is None, "its elements are no numbers")
     _require(all(length >= 0 for length in shape), "a length is negative")
     _require(math.prod(shape) * dtype.itemsize == len(data) - start, "its elements do not fill its shape")
-    elements = numpy.frombuffer(bytearray(memoryview(data)[start:]), dtype)
-    return elements.reshape(shape, order="F" if fortran else "C")
+    return numpy.ndarray(shape, dtype, bytearray(memoryview(data)[start:]), order="F" if fortran else "C")
 
 
 def _built_scalar(numpy: Any, fields: dict[str, Any]) -> Any:
