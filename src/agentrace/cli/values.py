@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from agentrace.canonical.foreign_json import SUMMARY
 from agentrace.cli.escaping import cells, json_text, plain, plain_lines
@@ -33,7 +33,7 @@ def value_lines(value: Any) -> Iterator[str]:
         yield _scalar(value)
 
 
-def _is_summed_up(value: Any) -> bool:
+def _is_summed_up(value: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether it is an array, a frame or the like, which a line tells; ``--json`` has what is in it."""
     return isinstance(value, Mapping) and "$type" in value and isinstance(value.get(SUMMARY), str)
 
