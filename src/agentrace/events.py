@@ -190,6 +190,8 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """Free labels."""
     patched: list[str] = []
     """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
+    excluded: list[str] = []
+    """Patterns of requests that the settings leave out of the record."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):
@@ -209,6 +211,9 @@ class WorkflowDescribed(Event, frozen=True, tag=2):
     """Functions that were wrapped as tools by configuration, as ``module:qualname``."""
     unsupported: list[str] = []
     """What was seen that is not recorded, each as one sentence."""
+    left_out: dict[str, int] = {}
+    """Requests that are not in the record, by host: those that the settings exclude, and reports that libraries send
+    about the program."""
 
 
 class StepDispatched(Event, frozen=True, tag=3):

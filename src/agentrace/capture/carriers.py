@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from agentrace.capture import process
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import FLOW, Flow
+from agentrace.capture.scope import FLOW, Flow, at_work_for
 
 ATTRIBUTE: Final = "_agentrace_flow"
 _replaced: list[tuple[Any, str, Any, Any]] = []
@@ -119,15 +119,22 @@ worker = threading.local()
 
 
 class Job:
-    """A pool's job with the flow it was submitted in."""
+    """A pool's job with its flow, and the flow that submitted it."""
 
-    __slots__ = ("flow", "function")
+    __slots__ = ("flow", "function", "origin")
 
     def __init__(self, function: Any, flow: Flow) -> None:
         self.function = function
         self.flow = flow
+        recording = process.current
+        self.origin = flow if recording is None else recording.flow_given() or recording.implicit().root
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # It may run in its caller's context, which a library that wraps jobs hides from us.
+        with at_work_for(self.origin, self.flow):
+            return self._call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         function = self.function
         worker.flow = self.flow  # what the worker hands on when the job is done belongs to it
         context = _private_context(function)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -146,6 +147,8 @@ class RunRecording:
         """How to end what the program may leave open, such as a stream that it does not read to its end."""
         self.random = 0
         """Where the generator of the module ``random`` stood when it was told last."""
+        self.left_out: Counter[str] = Counter()
+        """Requests that are not recorded, by host."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         """Headers that were seen, as they are told."""
         self._faults_before = faults()

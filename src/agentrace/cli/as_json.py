@@ -73,6 +73,7 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "parent": run_id_json(run.parent.run_id),
         "git_commit": "" if run.described is None else run.described.git_commit,
         "libraries": {} if run.described is None else run.described.libraries,
+        "left_out": {} if run.described is None else run.described.left_out,
         **totals_json(tree.totals),
         "inferred": tree.inferred,
         "processes": tree.processes,

@@ -32,6 +32,12 @@ from agentrace.errors import AgentraceError
 @click.option(
     "--output", type=click.Choice(["stdout", "stderr", "both"]), help="Keep what it prints, as notes of its steps."
 )
+@click.option(
+    "--exclude-urls",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave requests to these out: HOST, or HOST/PATH, with * for any characters. May be repeated.",
+)
 @click.option("--home", type=click.Path(), help="The store directory; see `agentrace path`.")
 @click.option("--redact", type=click.Choice(["default", "strict", "off"]), help="Which secrets are taken out.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -42,6 +48,7 @@ def command(
     patch: str | None,
     logs: str | None,
     output: str | None,
+    exclude_urls: tuple[str, ...],
     home: str | None,
     redact: str | None,
     command: tuple[str, ...],
@@ -65,6 +72,7 @@ def command(
             ("AGENTRACE_PATCH", patch),
             ("AGENTRACE_LOGS", logs),
             ("AGENTRACE_OUTPUT", output),
+            ("AGENTRACE_EXCLUDE_URLS", ",".join(exclude_urls)),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),
         )

@@ -163,6 +163,10 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     if totals.usage.input or totals.usage.output:
         unknown = f"; {counted(totals.unknown_usage, 'call')} did not tell" if totals.unknown_usage else ""
         yield f"tokens: {usage_text(totals.usage)}{unknown}"
+    left_out = {} if tree.run.described is None else tree.run.described.left_out
+    if left_out:
+        told = ", ".join(f"{plain(host)} ({count:,})" for host, count in sorted(left_out.items()))
+        yield from wrap(f"not recorded: reports of libraries and excluded requests to {told}", to.width)
     yield from _verdict(tree, to)
 
 

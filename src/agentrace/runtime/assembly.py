@@ -21,6 +21,7 @@ from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
+from agentrace.integrations.telemetry import leaving_out
 from agentrace.journal import Journal
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children, surroundings
@@ -50,6 +51,7 @@ class Runtime:
         self.recording = Recording(self.scope, self._new_run)
         self.recording.parent = children.parent_of(os.environ)
         self.recording.end_run = self._end
+        self.recording.leave_out = leaving_out(self.recording, settings.exclude_urls)
         self.tape = tape
         self.origin = origin
         self.watch = ImportWatch()
@@ -181,7 +183,7 @@ class Runtime:
     def _describe(self, run: RunRecording) -> None:
         run.end_unfinished()
         if self.describes:
-            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
+            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described(run))
 
     @guarded
     def _child_raised(self, error: BaseException) -> None:
@@ -271,6 +273,7 @@ class Runtime:
             origin=self.origin,
             parent=parent,
             patched=list(settings.patch),
+            excluded=list(settings.exclude_urls),
         )
 
     def _durability(self) -> str:
@@ -278,7 +281,7 @@ class Runtime:
             return "memory"
         return self.settings.durability if self._journal.mode == "mmap" else f"buffered: {self._journal.why}"
 
-    def _described(self) -> Sequence[Any]:
+    def _described(self, run: RunRecording) -> Sequence[Any]:
         seen = self.instrumentation
         return (
             self.looked.commit,
@@ -288,6 +291,7 @@ class Runtime:
             self.looked.stdin,
             list(seen.tools()),
             list(seen.unsupported()),
+            dict(run.left_out),
         )
 
     # -- what goes wrong -----------------------------------------------------------------------------------------

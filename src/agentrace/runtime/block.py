@@ -62,7 +62,8 @@ class replay:
             run_id = runs.find(file.run) if file.run else archive.only_run(runs)
         source = runs.record(run_id)
         started = source.trace.run.started
-        settings = replace(settings, patch=() if started is None else tuple(started.patched))
+        if started is not None:
+            settings = replace(settings, patch=tuple(started.patched), exclude_urls=tuple(started.excluded))
         self._replaying = Replaying(runs, source, settings, self._manner, "block")
         self._replaying.begin_block()
         return self
