@@ -211,6 +211,27 @@ def test_an_image_that_is_not_loaded_stays_so() -> None:
     assert back.tobytes() == image.tobytes()
 
 
+def test_an_image_that_was_drawn_on_is_what_it_is_now() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (3, 3), (1, 2, 3)).save(file, "PNG")
+    image = Image.open(io.BytesIO(file.getvalue()))
+    image.load()
+    image.putpixel((1, 1), (9, 9, 9))
+    image.fp = io.BytesIO(file.getvalue())  # some formats keep theirs open
+
+    raw, _, reader, _ = told(image)
+
+    assert reader.python(raw).getpixel((1, 1)) == (9, 9, 9)
+
+
+def test_asking_for_its_fill_value_does_not_give_it_one() -> None:
+    array = np.ma.array([1.0, 2.0])
+
+    told(array)
+
+    assert array._fill_value is None
+
+
 def test_an_animation_is_only_described() -> None:
     file = io.BytesIO()
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]

@@ -124,6 +124,7 @@ def test_what_logs_while_it_is_logged_ends(logger: logging.Logger) -> None:
 
     assert logged(record)[:2] == [(0, "info", "talkative"), (0, "warning", "shown talkative")]
     assert len(logged(record)) <= 110
+    assert logged(record)[-1] == (0, "warning", "1 more of what was said while notes were written is not recorded")
 
 
 def test_threads_that_log_change_nothing_that_a_replay_goes_by(logger: logging.Logger) -> None:

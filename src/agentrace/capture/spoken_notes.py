@@ -31,9 +31,11 @@ class _Busy(threading.local):
     """What this thread is doing."""
 
     writing = False
+    left_out = 0
+    """Of what it says while it writes a note, what is not waiting either."""
 
     def __init__(self) -> None:
-        self.waiting: deque[_Waiting] = deque(maxlen=_MOST_WAITING)
+        self.waiting: deque[_Waiting] = deque()
 
 
 _busy = _Busy()
@@ -46,7 +48,10 @@ def tell(telling: Telling, at: tuple[RunRecording, int] | None = None) -> None:
         if found is None:
             return
         if _busy.writing:
-            _busy.waiting.append((telling, found))
+            if len(_busy.waiting) < _MOST_WAITING:
+                _busy.waiting.append((telling, found))
+            else:
+                _busy.left_out += 1
             return
         _busy.writing = True
         try:
@@ -56,11 +61,19 @@ def tell(telling: Telling, at: tuple[RunRecording, int] | None = None) -> None:
                     break
                 waiting, (run, step_id) = _busy.waiting.popleft()
                 _write(waiting, run, step_id)
+            _tell_left_out(*found)
         finally:
-            _busy.writing = False
+            _busy.writing, _busy.left_out = False, 0
             _busy.waiting.clear()
     except Exception as error:
         fault(error)
+
+
+def _tell_left_out(run: RunRecording, step_id: int) -> None:
+    count = len(_busy.waiting) + _busy.left_out
+    if count and not run.closed:
+        what = f"{count} more of what was said while notes were written is not recorded"
+        run.emit(events.Logged, step_id, what, "warning", events.NO_VALUE, "agentrace")
 
 
 def _write(telling: Telling, run: RunRecording, step_id: int) -> None:

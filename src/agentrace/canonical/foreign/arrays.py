@@ -120,7 +120,7 @@ def _masked(part: Part, value: Any) -> dict[str, Any]:
     return {
         "data": part.tree(masked.getdata(value, subok=False)),
         "mask": None if mask is masked.nomask else part.tree(numpy.asarray(mask)),
-        "fill": part.tree(numpy.asarray(value.fill_value)),
+        "fill": part.tree(numpy.asarray(value.view().fill_value)),  # asked for, it is set
         "hard": bool(value.hardmask),
     }
 

@@ -42,7 +42,7 @@ def _built_frame(pandas: Any, fields: dict[str, Any]) -> Any:
 
 
 def _series(part: Part, value: Any) -> dict[str, Any]:
-    told = {"length": len(value), "dtype": str(value.dtype), "name": part.tree(value.name)}
+    told = {"length": len(value), "dtype": part.tree(str(value.dtype)), "name": part.tree(value.name)}
     values = _column(part, value, value.name)
     return {**told, "index": part.tree(value.index), "values": values, **_beside(part, value)}
 
@@ -100,7 +100,7 @@ def _index(part: Part, value: Any) -> dict[str, Any]:
         codes = [part.tree(codes) for codes in value.codes]
         names = [part.tree(name) for name in value.names]
         return {"length": len(value), "levels": levels, "codes": codes, "names": names}
-    told = {"length": len(value), "dtype": str(value.dtype), "name": part.tree(value.name)}
+    told = {"length": len(value), "dtype": part.tree(str(value.dtype)), "name": part.tree(value.name)}
     told["values"] = _column(part, value, value.name)
     frequency = getattr(value, "freq", None) if what in ("DatetimeIndex", "TimedeltaIndex") else None
     if frequency is not None:

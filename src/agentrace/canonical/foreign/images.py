@@ -24,7 +24,8 @@ _BYTES: Final = {
 def take(part: Part, _: str, value: Any) -> dict[str, Any]:
     """Mode, size, pixels, palette and info."""
     pillow: Any = sys.modules["PIL.Image"]
-    image = value if getattr(value, "fp", None) is None else _loaded_copy(pillow, value)
+    copy = None if getattr(value, "fp", None) is None else _copy_of_file(pillow, value)
+    image = copy if copy is not None and value.tile else value  # one that is loaded may have been drawn on
     if image.mode != "1" and image.mode not in _BYTES:
         raise Untold(f"nothing is known of the mode {image.mode}")
     if _length(image.mode, image.size) > LARGEST:
@@ -57,8 +58,8 @@ def _length(mode: str, size: tuple[int, int]) -> int:
     return (width + 7) // 8 * height if mode == "1" else width * height * _BYTES[mode]
 
 
-def _loaded_copy(pillow: Any, image: Any) -> Any:
-    """What the image will be once the program loads it, from the file that it will be loaded from."""
+def _copy_of_file(pillow: Any, image: Any) -> Any:
+    """What the image is in the file that it is loaded from, now or later."""
     file = image.fp
     try:
         before = file.tell()
@@ -74,5 +75,6 @@ def _loaded_copy(pillow: Any, image: Any) -> Any:
         raise Untold("it is not what its file holds any more")
     if getattr(copy, "n_frames", 1) > 1:
         raise Untold(f"it is an animation of {copy.n_frames} frames")
-    copy.load()
+    if image.tile:
+        copy.load()
     return copy

@@ -26,8 +26,11 @@ def take(part: Part, kind: str, value: Any) -> dict[str, Any]:
     columns = frame.get_columns()
     texts = [[at, _cells(part, column)] for at, column in enumerate(columns) if _holds_text(column.dtype)]
     numbers = frame.with_columns([columns[at].clear(frame.height) for at, _ in texts]) if texts else frame
+    stream = _stream(numbers)
+    if any("Int8" in str(dtype) for dtype in frame.dtypes) and not part.is_clean(stream):
+        raise Untold("its numbers are the bytes of a text that holds a secret")
     told = {"shape": list(frame.shape), "dtypes": part.tree([str(dtype) for dtype in frame.dtypes])}
-    return {**told, "columns": part.tree(frame.columns), "stream": part.raw(_stream(numbers)), "texts": texts}
+    return {**told, "columns": part.tree(frame.columns), "stream": part.raw(stream), "texts": texts}
 
 
 def build(kind: str, _: str, fields: dict[str, Any]) -> Any:

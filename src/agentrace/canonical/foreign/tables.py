@@ -30,9 +30,13 @@ def take(part: Part, kind: str, value: Any) -> dict[str, Any]:
         if _holds_text(arrow, field.type):
             texts.append([at, _cells(part, arrow, field, table.column(at))])
             table = table.set_column(at, field.with_nullable(True), arrow.nulls(table.num_rows, field.type))
+    stream = _stream(arrow, table)
+    octets = any(_is_octet(arrow, inner) for type_ in schema.types for inner in _types(arrow, type_))
+    if octets and not part.is_clean(stream):
+        raise Untold("its numbers are the bytes of a text that holds a secret")
     told = {"shape": list(table.shape), "dtypes": part.tree([str(type_) for type_ in schema.types])}
     told |= {"required": [at for at, _ in texts if not schema.field(at).nullable]}
-    return {**told, "columns": part.tree(schema.names), "stream": part.raw(_stream(arrow, table)), "texts": texts}
+    return {**told, "columns": part.tree(schema.names), "stream": part.raw(stream), "texts": texts}
 
 
 def build(kind: str, _: str, fields: dict[str, Any]) -> Any:
@@ -83,6 +87,10 @@ def _types(arrow: Any, type_: Any) -> Iterator[Any]:
 
 def _is_text(arrow: Any, type_: Any) -> bool:
     return arrow.types.is_fixed_size_binary(type_) or str(type_) in _PLAIN_TEXTS
+
+
+def _is_octet(arrow: Any, type_: Any) -> bool:
+    return bool(arrow.types.is_uint8(type_) or arrow.types.is_int8(type_))
 
 
 def _cells(part: Part, arrow: Any, field: Any, column: Any) -> Any:
