@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,14 @@ from msgspec import Raw
 from msgspec.msgpack import Ext, encode
 from PIL import Image, PngImagePlugin
 
+from agentrace.archive import TraceFile, export
+from agentrace.archive.redaction import redacting
 from agentrace.canonical import Reader, tags
 from agentrace.errors import ValueUndecodable
+from agentrace.query import Runs
+from agentrace.redact import redactor
 from tests.unit.library_values import Kept, told
+from tests.unit.recorded_runs import Process
 
 KEY = "sk-proj-Abc123Def456Ghi789Jkl012Mno345Pqr678Stu901"
 """A key as a provider issues it."""
@@ -102,6 +108,30 @@ def test_a_mark_is_served_in_place_of_a_secret() -> None:
     assert fidelity == "exact"
     assert back[0].startswith("⟨redacted:")
     assert back[1] == "x"
+
+
+def test_an_export_with_a_stricter_profile_takes_more_out(tmp_path: Path) -> None:
+    process, address = Process(tmp_path / "store"), "anna.smith@example.org"
+    run = process.run("mail")
+    given = {
+        "frame": pd.DataFrame({"mail": [address], "n": [1.5]}),
+        "polars": pl.DataFrame({"mail": [address]}),
+        "texts": np.array([address]),
+        "numbers": np.random.default_rng(0).random(1000),
+    }
+    run.done(run.step("tool", "send", 1, given), 2, given)
+    run.end(3)
+    process.close()
+
+    runs, file = Runs(tmp_path / "store"), tmp_path / "mail.agentrace"
+    export(runs, runs.ids, file, redacting(redactor("strict")))
+
+    record = Runs(TraceFile(file)).record(runs.ids[0])
+    found = record.values.python(record.trace.steps[1].ended.output)
+    for text in (found["frame"]["mail"][0], found["polars"]["mail"][0], found["texts"][0]):
+        assert text == "⟨redacted:email⟩"
+    assert found["frame"]["n"][0] == 1.5
+    assert (found["numbers"] == given["numbers"]).all()
 
 
 # --- what reads -----------------------------------------------------------------------------------------------
@@ -197,6 +227,8 @@ import sys
 from msgspec import Raw
 from agentrace.canonical import Reader
 from agentrace.errors import ValueUndecodable
+from agentrace.query import Runs
+from agentrace.redact import redactor
 raw = Raw(bytes.fromhex(sys.argv[1]))
 assert "$summary" in Reader({}.__getitem__).json(raw)
 try:
