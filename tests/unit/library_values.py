@@ -148,7 +148,7 @@ def polars_values() -> dict[str, Any]:
             "st": [{"k": "v", "n": 1}, None],
             "d": [datetime.date(2020, 1, 1), None],
             "t": pl.Series([datetime.datetime(2020, 1, 1), None], dtype=pl.Datetime("ns", "Europe/Berlin")),
-            "dec": [decimal.Decimal("1.50"), None],
+            "dec": pl.Series([decimal.Decimal("1.50"), None], dtype=pl.Decimal(10, 2)),
             "bin": [b"x", None],
             "f": [1.5, float("nan")],
             "li": [[1], [2, 3]],

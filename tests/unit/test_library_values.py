@@ -171,7 +171,7 @@ def test_a_class_of_the_programs_own_comes_back_plainer(value: Any, as_what: typ
         (np.zeros(2, dtype=[("a", "O")]), "its fields are objects or arrays"),
         (np.zeros(2, dtype=np.dtype("f8", metadata={"unit": "m"})), "its dtype has metadata"),
         (pd.Series(pd.arrays.SparseArray([0, 1])), "nothing is known of pandas arrays of the type SparseArray"),
-        (pl.Series([object()], dtype=pl.Object), "it holds objects that polars knows nothing of"),
+        (pl.Series([object()], dtype=pl.Object), "nothing is known of columns of the type Object"),
     ],
 )
 def test_what_cannot_be_told_is_described_and_says_why(value: Any, reason: str) -> None:

@@ -80,10 +80,9 @@ def _with_beside(value: Any, fields: dict[str, Any]) -> Any:
 def _column(part: Part, series: Any, name: object) -> Any:
     """The values of a column: an array, or a list of objects."""
     array = series.array
-    if array.dtype == object:
-        return part.cells(array.to_numpy().tolist(), name)
     if type(array).__name__ == "NumpyExtensionArray":
-        return part.tree(array.to_numpy())
+        plain = array.to_numpy()
+        return part.cells(plain.tolist(), name) if plain.dtype == object else part.tree(plain)
     return part.object("pandas-array", array, _array(part, array, name)) if _is_text(array) else part.tree(array)
 
 

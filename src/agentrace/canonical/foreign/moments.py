@@ -16,8 +16,10 @@ def take(_: Part, kind: str, value: Any) -> dict[str, Any]:
     if kind == "pandas-timedelta":
         return {"text": str(value), "value": int(value.asm8.view("i8")), "unit": value.unit}
     zone = None if value.tz is None else str(pandas.DatetimeTZDtype(value.unit, value.tz))
-    if zone is not None and pandas.DatetimeTZDtype.construct_from_string(zone).tz != value.tz:
-        raise Untold("its time zone has no name")
+    if zone is not None:
+        named = pandas.DatetimeTZDtype.construct_from_string(zone).tz
+        if (str(named), type(named).__name__) != (str(value.tz), type(value.tz).__name__):
+            raise Untold("its time zone has no name")
     told = {"text": str(value), "value": int(value.asm8.view("i8")), "unit": value.unit, "zone": zone}
     return told | ({"fold": value.fold} if value.fold else {})
 

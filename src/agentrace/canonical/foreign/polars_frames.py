@@ -13,6 +13,11 @@ from agentrace.canonical.foreign import LARGEST, Part, Untold
 from agentrace.canonical.foreign.arrow_stream import require_uncompressed
 
 _TEXTS: Final = frozenset({"String", "Utf8", "Binary", "Categorical", "Enum"})
+_NUMBERS: Final = frozenset(
+    {f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64, 128)}
+    | {"Float16", "Float32", "Float64", "Decimal", "Boolean", "Date", "Datetime", "Time", "Duration", "Null"}
+)
+_NESTED: Final = frozenset({"List", "Array", "Struct"})
 _PLAIN_TEXTS: Final = frozenset({"String", "Utf8", "Binary"})
 
 
@@ -21,10 +26,15 @@ def take(part: Part, kind: str, value: Any) -> dict[str, Any]:
     frame = value if kind == "polars-frame" else value.to_frame()
     if frame.estimated_size() > LARGEST:
         raise Untold("it is larger than what a record takes in one piece")
-    if not part.is_clean(_stream(frame.clear())):
-        raise Untold("a name in its schema holds a secret")
     columns = frame.get_columns()
-    texts = [[at, _cells(part, column)] for at, column in enumerate(columns) if _holds_text(column.dtype)]
+    places = [at for at, column in enumerate(columns) if _holds_text(column.dtype)]
+    schema = _stream(frame.clear())
+    if not part.is_clean(schema):
+        raise Untold("a name in its schema holds a secret")
+    polars: Any = sys.modules["polars"]
+    if polars.read_ipc_stream(io.BytesIO(schema)).schema != frame.schema:
+        part.structural()
+    texts = [[at, _cells(part, columns[at])] for at in places]
     numbers = frame.with_columns([columns[at].clear(frame.height) for at, _ in texts]) if texts else frame
     stream = _stream(numbers)
     if any("Int8" in str(dtype) for dtype in frame.dtypes) and not part.is_clean(stream):
@@ -53,17 +63,23 @@ def _stream(frame: Any) -> bytes:
 
 
 def _holds_text(dtype: Any) -> bool:
-    name = type(dtype).__name__
-    if name in ("Object", "Unknown"):
-        raise Untold("it holds objects that polars knows nothing of")
-    inner = getattr(dtype, "inner", None)
-    fields = getattr(dtype, "fields", ())
-    return name in _TEXTS or (inner is not None and _holds_text(inner)) or any(_holds_text(f.dtype) for f in fields)
+    name = _name(dtype)
+    if name in _NESTED:
+        inner = [field.dtype for field in dtype.fields] if name == "Struct" else [dtype.inner]
+        return any(map(_holds_text, inner))
+    if name not in _TEXTS and name not in _NUMBERS:
+        raise Untold(f"nothing is known of columns of the type {dtype}")
+    return name in _TEXTS
+
+
+def _name(dtype: Any) -> str:
+    """A dtype is a class where it has no parameters, in some versions."""
+    return (dtype if isinstance(dtype, type) else type(dtype)).__name__
 
 
 def _cells(part: Part, column: Any) -> Any:
     cells = column.to_list()
-    if type(column.dtype).__name__ not in _PLAIN_TEXTS:
+    if _name(column.dtype) not in _PLAIN_TEXTS:
         polars: Any = sys.modules["polars"]
         again = polars.Series(column.name, cells, dtype=column.dtype)
         if not again.equals(column, check_dtypes=True, check_names=True, null_equal=True):

@@ -80,9 +80,15 @@ def _types(arrow: Any, type_: Any) -> Iterator[Any]:
         yield from _types(arrow, type_.value_type)
     elif arrow.types.is_union(type_):
         raise Untold("nothing is known of unions")
-    else:
+    elif arrow.types.is_nested(type_):
         for at in range(type_.num_fields):
             yield from _types(arrow, type_.field(at).type)
+    elif not (_is_text(arrow, type_) or any(known(type_) for known in _numbers(arrow))):
+        raise Untold(f"nothing is known of columns of the type {type_}")
+
+
+def _numbers(arrow: Any) -> tuple[Any, ...]:
+    return arrow.types.is_primitive, arrow.types.is_boolean, arrow.types.is_null, arrow.types.is_decimal
 
 
 def _is_text(arrow: Any, type_: Any) -> bool:
