@@ -68,6 +68,10 @@ class Recording:
         with self._lock:
             return [run for run in self._runs if not run.closed]
 
+    def parts(self) -> Iterable[RunRecording]:
+        """Of these, the ones that are a part of the process."""
+        return [run for run in self.runs() if run is not self._implicit]
+
     def flow(self) -> Flow:
         """The flow that the calling code is in."""
         held = FLOW.get()

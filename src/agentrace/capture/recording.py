@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Raw
 
@@ -136,6 +136,8 @@ class RunRecording:
         self.steps = 0
         self.said = 0
         """What the program said to its log or terminal and was noted by itself."""
+        self.timers = self.timers_since = 0
+        """Timers and callbacks of loops that were told since the step of this number."""
         self.lost = 0
         self.opened = False
         self.closed = False
@@ -155,6 +157,7 @@ class RunRecording:
         self._open_recorder = open_recorder
         self._describe = describe
         self._opening = threading.RLock()
+        self._remarks: list[tuple[type[events.Event], int, tuple[Any, ...]]] = []
         self._recorder: Recorder
         self.encoder: Encoder
         self.write: Callable[[bytes], None] = self._first_write
@@ -175,6 +178,9 @@ class RunRecording:
                 raise
             self.write = recorder.event
             self.opened = True
+            remarks, self._remarks = self._remarks, []
+            for kind, step_id, fields in remarks:
+                self.emit(kind, step_id, *fields)
 
     def emit(self, kind: type[events.Event], step_id: int, *fields: Any) -> None:
         """Write one event: stamped, encoded and kept before this returns."""
@@ -187,6 +193,14 @@ class RunRecording:
             self.give_up(seq)
             raise
         self.write(data)
+
+    def remark(self, kind: type[events.Event], step_id: int, *fields: Any) -> None:
+        """The same for what is no reason to open the run: it is written once there is one, or is much by itself."""
+        with self._opening:
+            if not self.opened and not self.closed and len(self._remarks) < _MOST_REMARKS:
+                self._remarks.append((kind, step_id, fields))
+                return
+        self.emit(kind, step_id, *fields)
 
     def tell(self, tag: Any, step_id: int, ts: int, *fields: Any) -> None:
         """The same for an event given by its tag and fields, of a run that is open, at the time when it happened."""
@@ -261,6 +275,9 @@ class RunRecording:
     def _first_write(self, data: bytes) -> None:
         self.open()
         self.write(data)
+
+
+_MOST_REMARKS: Final = 100
 
 
 def _no_seq() -> int:

@@ -28,7 +28,7 @@ from agentrace.query import (
 )
 
 
-def summary_json(summary: Summary, processes: int = 0) -> dict[str, Any]:
+def summary_json(summary: Summary, processes: int = 0, jobs: int = 0) -> dict[str, Any]:
     """A run in a list."""
     return {
         "id": format_run_id(summary.run_id),
@@ -40,6 +40,7 @@ def summary_json(summary: Summary, processes: int = 0) -> dict[str, Any]:
         **totals_json(summary.totals),
         "inferred": summary.inferred,
         "processes": processes,
+        "jobs": jobs,
         "replayable": replayable_json(summary.replayable),
         "parent": run_id_json(summary.parent),
         "mode": summary.mode,
@@ -77,6 +78,7 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         **totals_json(tree.totals),
         "inferred": tree.inferred,
         "processes": tree.processes,
+        "jobs": tree.jobs,
         "replayable": replayable_json(tree.replayable),
         "notes": notes_json(tree.notes, record_of(run.id)) if tree.notes else [],
         "rows": [row_json(row, record_of, io=io) for row in tree.rows],
@@ -84,13 +86,13 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
 
 
 def row_json(row: Row, record_of: Callable[[bytes], RunRecord], *, io: bool) -> dict[str, Any]:
-    """A row of a tree; ``type`` is ``step``, ``inferred`` or ``process``."""
+    """A row of a tree; ``type`` is ``step``, ``inferred``, ``process`` or ``job``."""
     if isinstance(row, StepRow):
         notes = notes_json(row.notes, record_of(row.run_id)) if row.notes else []
         return {**step_json(row), "notes": notes, **(_io(row.state, record_of(row.run_id)) if io else {})}
     if isinstance(row, ProcessRow):
         return {
-            "type": "process",
+            "type": row.kind,
             "run": format_run_id(row.run_id),
             "depth": row.depth,
             "name": row.run.name,

@@ -154,6 +154,7 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     parts = [counted(totals.count, "step") + (f": {kinds}" if len(totals.steps) > 1 else "")]
     parts += [counted(tree.inferred, "inferred tool call")] if tree.inferred else []
     parts += [counted(tree.processes, "child process")] if tree.processes else []
+    parts += [counted(tree.jobs, "job")] if tree.jobs else []
     parts += [f"{totals.failed:,} failed"] if totals.failed else []
     logged, scored = counts([note for row in [tree, *tree.rows] for note in getattr(row, "notes", ())])
     parts += [counted(logged, "note")] if logged else []

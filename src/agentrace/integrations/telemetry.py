@@ -79,7 +79,7 @@ class _LeftOut(Passing):
         self._outside = FLOW.get()
         FLOW.set(flow)
 
-    def failed(self, _: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:  # noqa: ARG002
         """There is no response."""
         FLOW.set(self._outside)
 

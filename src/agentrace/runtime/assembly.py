@@ -16,6 +16,7 @@ from agentrace.capture.hearing import Hearing
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
+from agentrace.capture.runs import place_from
 from agentrace.config import Settings
 from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
@@ -49,7 +50,7 @@ class Runtime:
         self.redactor = redactor(settings.redact, settings.redact_patterns, environment_secrets(os.environ))
         self.scope = ProcessScope()
         self.recording = Recording(self.scope, self._new_run)
-        self.recording.parent = children.parent_of(os.environ)
+        self.recording.parent = children.parent_here()
         self.recording.end_run = self._end
         self.recording.leave_out = leaving_out(self.recording, settings.exclude_urls)
         self.tape = tape
@@ -99,7 +100,7 @@ class Runtime:
         self._begun = True
         process.install(self.recording)
         _hooks.register()
-        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self.close, self._before_fork, self._after_fork
+        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self._over, self._before_fork, self._after_fork
         self.watch.install()
         carriers.carry_threads()
         carriers.carry_execs(self._environment, self.close)
@@ -111,6 +112,7 @@ class Runtime:
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
+        self.watch.when("multiprocessing.spawn", self._know_fork_servers)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
         self._patch()
         self.instrumentation.install()
@@ -118,6 +120,17 @@ class Runtime:
         self.hearing.begin(self.watch.when, self.recording)
         self.ending.watch()
         self.signals.install()
+
+    def _over(self) -> None:
+        """The process ends, whatever some of its threads are still in the middle of."""
+        self._cut_short()
+        self.close()
+
+    @guarded
+    def _cut_short(self) -> None:
+        for run in self.recording.parts():
+            if run.opened:
+                run.emit(events.ExecutionAborted, events.RUN_STEP, "process", "exit", "the process ended before it did")
 
     def close(self) -> None:
         """End every run, write out what is pending, and leave the program as it was before :meth:`start`."""
@@ -353,12 +366,20 @@ class Runtime:
             self._end_with_child()
         carriers.carry_spawns(module, self._environment)
 
+    def _know_fork_servers(self, module: Any) -> None:
+        carriers.carry_fork_servers(module, lambda: children.place(self.recording), self._asked_for_at)
+
+    def _asked_for_at(self, told: str) -> None:
+        place = self.recording.parent = place_from(told)
+        if self.forked is not None:
+            self.forked(place)
+
     def _end_with_child(self) -> None:
         sys.modules["multiprocessing.util"].Finalize(None, self._close_in_child, exitpriority=-100)
 
     def _close_in_child(self) -> None:
         self.ending.note_passing()
-        self.close()
+        self._over()
 
     def _know_asyncio(self, module: Any) -> None:
         self.scope.running_loop = module.events._get_running_loop

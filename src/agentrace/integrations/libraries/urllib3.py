@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -75,7 +75,7 @@ def _passing(pool: Any, method: str, url: str, options: dict[str, Any]) -> Passi
         fault(error)
         return None
     passed = setting_out(asked)
-    if passed is not None and passed.body_flow is not None and hasattr(body, "__next__"):
+    if passed is not None and passed.body_flow is not None and isinstance(body, Iterator):
         options["body"] = PiecesInFlow(body, passed.body_flow)
     return passed
 
