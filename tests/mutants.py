@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.mutant import Mutant
 from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
 from tests.mutants_of_runs import MUTANTS_OF_RUNS
+from tests.mutants_of_values import MUTANTS_OF_VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
@@ -335,6 +336,7 @@ MUTANTS = (
         ("tests/unit/test_replay_iterations.py",),
     ),
     *MUTANTS_OF_RUNS,
+    *MUTANTS_OF_VALUES,
 )
 
 

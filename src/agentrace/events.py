@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 FORMAT_VERSION = "1.1"
-"""Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.1, a change 2.0."""
+"""Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.2, a change 2.0."""
 _BEFORE = "0.1"
 """The version of which all that was kept says the same in 1.0."""
 
@@ -513,7 +513,8 @@ class Logged(Event, frozen=True, tag=17):
     fields: Value = NO_VALUE
     """What was given beside the text, as a canonical mapping."""
     logger: str = ""
-    """The logger that it came through; empty for ``agentrace.log``."""
+    """The logger that it came through; ``<stdout>`` or ``<stderr>`` for what was printed; empty for
+    ``agentrace.log``."""
 
 
 class Scored(Event, frozen=True, tag=18):

@@ -17,10 +17,11 @@ from msgspec.msgpack import Ext
 
 from agentrace.canonical import tags
 from agentrace.canonical.bodies import SMALLEST, BodyHistory
+from agentrace.canonical.foreign import Row, row_of, told
 from agentrace.canonical.history import History, ListKey, Unfolding, json_key, python_key
 from agentrace.canonical.needs import Redaction, Sink
 from agentrace.canonical.objects import Shape, described, shape_of, type_name
-from agentrace.canonical.scalars import REBUILT, SCALARS, SUBCLASSES, whole_number
+from agentrace.canonical.scalars import REBUILT, SCALARS, SUBCLASSES, is_text, whole_number
 
 INLINE_LEAF: Final = 512
 """Characters or bytes from which a str or bytes is stored as a payload of its own."""
@@ -51,8 +52,9 @@ class Encoder:
         self._keys: dict[str, str | bool | None] = {}
         self._leaves: dict[str | bytes, Ext] = {}
         self._leaf_bytes = 0
+        self._kept: set[bytes] = set()
         self._forgotten = 0
-        self._shapes: dict[type, Shape | None] = {}
+        self._shapes: dict[type, Shape | Row | None] = {}
         self._history = History(self._store)
         self._bodies = BodyHistory(self._store, self._without_secrets)
         self._idle: _Walk | None = None
@@ -70,6 +72,7 @@ class Encoder:
         self._forgotten += 1
         self._leaves = {}
         self._leaf_bytes = 0
+        self._kept = set()
         self._history.forget()
         self._bodies.forget()
 
@@ -157,17 +160,17 @@ class Encoder:
         self._leaf_bytes += size
         return stored
 
-    def _shape(self, cls: type) -> Shape | None:
+    def _shape(self, cls: type) -> Shape | Row | None:
         try:
             return self._shapes[cls]
         except KeyError:
-            return self._shapes.setdefault(cls, shape_of(cls))
+            return self._shapes.setdefault(cls, shape_of(cls) or row_of(cls))
 
     def _key(self, key: str) -> str | bool | None:
         """``False``: a harmless key; text: what stands for its value; ``True``: a key whose value may be a secret;
         ``None``: a key that must be told otherwise."""
         secret = self._redaction.field(key) or self._redaction.perhaps(key)
-        plain = len(key) < INLINE_LEAF and _is_text(key) and self._redaction.text(key) is None
+        plain = len(key) < INLINE_LEAF and is_text(key) and self._redaction.text(key) is None
         if len(self._keys) >= _REMEMBERED_TEXTS:
             self._keys.clear()
         return self._keys.setdefault(key, secret if plain else None)
@@ -186,6 +189,7 @@ class _Walk:
 
     fidelity: str = tags.EXACT
     key: ListKey = staticmethod(python_key)
+    careful = False
     room = _ROOM
     unfolding = False
     """Whether a list in the value was found to be a graph: then no other is looked at for that."""
@@ -311,9 +315,9 @@ class _Walk:
     def _exactly(self, items: list[Any], depth: int) -> list[Any] | None:
         """The items as msgspec can encode them; ``None`` if one of them is not told exactly."""
         before, self.fidelity = self.fidelity, tags.EXACT
-        told = [self.tree(item, depth) for item in items]
+        found = [self.tree(item, depth) for item in items]
         exact, self.fidelity = self.fidelity is tags.EXACT, before
-        return told if exact else None
+        return found if exact else None
 
     def _items(self, code: int, value: Any, depth: int) -> Ext:
         return Ext(code, _encode([self.tree(item, depth) for item in value]))
@@ -343,7 +347,9 @@ class _Walk:
     def _subclass(self, value: Any, plain: Callable[[Any], Any], depth: int) -> Ext:
         return Ext(tags.SUBCLASS, _encode((type_name(type(value)), self.tree(plain(value), depth))))
 
-    def _object(self, shape: Shape, value: Any, depth: int) -> Ext:
+    def _object(self, shape: Shape | Row, value: Any, depth: int) -> Ext:
+        if isinstance(shape, Row):
+            return told(self, shape, value, depth)
         try:
             content, extra = shape.fields(value), shape.extra(value)
         except Exception as error:  # code of the class ran, and failed
@@ -355,6 +361,8 @@ class _Walk:
 class _CarefulWalk(_Walk):
     """The walk of a value that the quick one could not finish: text that UTF-8 cannot say, ints in a list of numbers
     that msgpack cannot, a container that another thread changed meanwhile, too little stack left."""
+
+    careful = True
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder)
@@ -370,7 +378,7 @@ class _CarefulWalk(_Walk):
             return _encode(self.opaque(value, "changed while it was read"))
 
     def _any_text(self, value: str) -> Any:
-        if _is_text(value):
+        if is_text(value):
             return self._encoder._text(value)
         found = self._encoder._redaction.text(value)
         text = value if found is None else found.text
@@ -384,14 +392,6 @@ class _CarefulWalk(_Walk):
 
     def _items(self, code: int, value: Any, depth: int) -> Ext:
         return super()._items(code, list(value), depth)
-
-
-def _is_text(text: str) -> bool:
-    """Whether UTF-8 can say it."""
-    try:
-        return text.isascii() or text.encode() is not None
-    except UnicodeEncodeError:
-        return False
 
 
 _DIFFICULT: Final = (UnicodeEncodeError, OverflowError, RuntimeError)

@@ -35,6 +35,14 @@ class Walk(Protocol):
         ...
 
 
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can say it."""
+    try:
+        return text.isascii() or text.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def whole_number(value: int) -> Any:
     """An int, which msgpack knows within 64 bits."""
     if -(2**63) <= value < 2**64:

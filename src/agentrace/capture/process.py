@@ -15,7 +15,7 @@ from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.recording import RunRecording
 from agentrace.capture.scope import FLOW, Flow
 from agentrace.capture.step import Step
-from agentrace.events import Parent
+from agentrace.events import RUN_STEP, Parent
 
 RunName: TypeAlias = str | Callable[[], str]
 
@@ -102,6 +102,13 @@ class Recording:
         held = FLOW.get()
         step: Step | None = held if type(held) is Step else getattr(held, "step", None)
         return None if step is None or step.ended or step.run.closed else step
+
+    def place(self) -> tuple[RunRecording, int]:
+        """The run that the calling code is in, and the step, 0 for none. Unlike :meth:`flow` it makes no flow."""
+        held = FLOW.get()
+        if held is None or held.run.closed:
+            return self.implicit(), RUN_STEP
+        return held.run, held.id if type(held) is Step else held.parent
 
     def prepare(self) -> None:
         """Give configured functions of ``__main__`` their wrappers, if they are defined by now."""

@@ -134,6 +134,8 @@ class RunRecording:
         self.next_step = itertools.count(1).__next__
         self.started_ns = clock.monotonic_ns()
         self.steps = 0
+        self.said = 0
+        """What the program said to its log or terminal and was noted by itself."""
         self.timers = self.timers_since = 0
         """Timers and callbacks of loops that were told since the step of this number."""
         self.lost = 0

@@ -27,6 +27,14 @@ from agentrace.patterns import as_variable
     help="Record what the program's own code asks these for, so that a replay gives the same.",
 )
 @click.option(
+    "--logs",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Keep what the program logs at this level and above, as notes of its steps.",
+)
+@click.option(
+    "--output", type=click.Choice(["stdout", "stderr", "both"]), help="Keep what it prints, as notes of its steps."
+)
+@click.option(
     "--exclude-urls",
     multiple=True,
     metavar="PATTERN",
@@ -40,6 +48,8 @@ def command(
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
     patch: str | None,
+    logs: str | None,
+    output: str | None,
     exclude_urls: tuple[str, ...],
     home: str | None,
     redact: str | None,
@@ -63,6 +73,8 @@ def command(
             ("AGENTRACE_TOOLS", as_variable("tools", tools)),
             ("AGENTRACE_RETRIEVERS", as_variable("retrievers", retrievers)),
             ("AGENTRACE_PATCH", patch),
+            ("AGENTRACE_LOGS", logs),
+            ("AGENTRACE_OUTPUT", output),
             ("AGENTRACE_EXCLUDE_URLS", ",".join(exclude_urls)),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
-from agentrace.config.settings import Durability, OnError, Redaction
+from agentrace.config.settings import Durability, Logs, OnError, Output, Redaction
 from agentrace.patterns import check_retrievers, check_tools, items
 
 WORDS: Final = {
@@ -137,6 +137,8 @@ KINDS: Final[dict[str, Kind]] = {
     "retrievers": _RETRIEVERS,
     "exclude_urls": _TEXTS,
     "patch": _TEXTS,
+    "logs": _one_of(*get_args(Logs)),
+    "output": _one_of(*get_args(Output)),
     "record_env": _TEXTS,
     "name": _TEXT,
     "workflow": _TEXT,

@@ -80,10 +80,10 @@ def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inf
         yield from described.unsupported
 
 
-def _described_only(_: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
+def _described_only(record: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
     opaque = [s for s in answered if isinstance(s.ended, StepCompleted) and s.ended.fidelity == "opaque"]
     if opaque:
-        yield f"the record only describes what {_steps(opaque)} returned"
+        yield f"the record only describes what {_steps(opaque)} returned{_reason(record, opaque[0])}"
     missing = [
         s
         for s in answered
@@ -91,6 +91,12 @@ def _described_only(_: RunRecord, answered: Sequence[StepState], __: Sequence[In
     ]
     if missing:
         yield f"what {_steps(missing)} received came over a wire that is not recorded"
+
+
+def _reason(record: RunRecord, step: StepState) -> str:
+    """Why the first value in an output is only described; empty if the record does not say."""
+    told = record.described_only(step.ended.output) if isinstance(step.ended, StepCompleted) else None
+    return "" if told is None or not told[2] else f": {told[0].rpartition(':')[2]}, {told[2]}"
 
 
 def _unended(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
-from agentrace.replay.calls import Call, Taped, Value, closing_error, flow_key, plain
+from agentrace.replay.calls import Call, Taped, Value, alike, closing_error, flow_key
 from agentrace.replay.causes import Circumstances
 from agentrace.replay.differences import differences
 from agentrace.replay.draws import Draws
@@ -246,7 +246,7 @@ class ExactTape:
 
     def _alike(self, recorded: Raw, live: Raw) -> bool:
         assert self._source is not None
-        return bool(plain(self._source.record.values.json(recorded)) == plain(self._live.json(live)))
+        return alike(self._source.record.values.json(recorded), self._live.json(live))
 
     def _mismatch(self, cursor: list[Call], step: Step) -> Found:
         """What a call is that is not the one under its cursor; the cursors are left where they are."""

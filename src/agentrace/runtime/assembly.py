@@ -12,6 +12,7 @@ from agentrace import events
 from agentrace.capture import carriers, loop_carriers, patches, process
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
+from agentrace.capture.hearing import Hearing
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
@@ -67,6 +68,7 @@ class Runtime:
         self.describes = True
         """Whether runs tell at their end what they ran on, for which the program's source is read."""
         self.looked = surroundings.Looked()
+        self.hearing = Hearing(settings)
         self.boot = ""
         """Directory from which child processes begin, though this one was not started by the command."""
         self.child_variables: Mapping[str, str] = {}
@@ -118,6 +120,7 @@ class Runtime:
         self.instrumentation.install()
         self.recording.tools_offered = self.instrumentation.tools_offered()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
+        self.hearing.begin(self.watch.when, self.recording)
         self.ending.watch()
         self.signals.install()
 
@@ -162,6 +165,7 @@ class Runtime:
         let_writers_finish()
         _hooks.at_exit = _hooks.before_fork = _hooks.after_fork = None
         self.signals.remove()
+        self.hearing.end()
         self.instrumentation.remove()
         self.watch.remove()
         patches.restore_types()
@@ -350,6 +354,7 @@ class Runtime:
         self.behind = Behind() if self.behind is not None else None
         self.instrumentation.forked()
         self.recording.abandon()
+        self.hearing.forget()
         if journal is not None:
             journal.forget()
         self.scope = self.recording.scope = ProcessScope()
