@@ -64,7 +64,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     outer.parent,
                     outer.path,
                     step.ordinal,
-                    outer.shared,
+                    outer.shared or (loop is None and recording.scope.beside_others()),
                     outer.thread,
                     outer.task,
                     0 if loop is None or outer.loop is None else outer.loop.ordinal,
@@ -155,13 +155,22 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    """Whether the call was told to stop: by its event loop, or because its generator was closed.
+    """Whether the call was told to stop: by its event loop or hub, or because its generator was closed.
 
     A future that was cancelled raises an ordinary exception of the same name in whoever asks for its result.
     """
     if isinstance(error, Exception):
         return False
-    return isinstance(error, GeneratorExit) or any(cls.__name__ == "CancelledError" for cls in type(error).__mro__)
+    return isinstance(error, GeneratorExit) or any(map(_stops, type(error).__mro__))
+
+
+def _stops(cls: type) -> bool:
+    package = _OF_OTHERS.get(cls.__name__)
+    return cls.__name__ == "CancelledError" or (package is not None and str(cls.__module__).startswith(package))
+
+
+_OF_OTHERS: Final = {"Cancelled": "trio", "GreenletExit": "greenlet", "Timeout": "gevent."}
+"""By name, the package of exceptions other than ``CancelledError`` by which calls are told to stop."""
 
 
 def chunk(step: Step, op: str, value: Any) -> None:

@@ -67,13 +67,18 @@ def carry_threads() -> None:
 def _thread_start(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
         # The journal's own threads are not the program's; when a library starts its workers depends on timing.
-        apart = self.name.startswith("agentrace-") or type(self).__module__.startswith("anyio.")
+        apart = self.name.startswith("agentrace-") or _is_a_librarys(self)
         flow = None if apart or getattr(worker, "starting", False) else branch("thread")
         if flow is not None:
             self.__dict__[ATTRIBUTE] = flow
         original(self)
 
     return start
+
+
+def _is_a_librarys(thread: threading.Thread) -> bool:
+    target = getattr(getattr(thread, "_target", None), "__module__", None) or ""
+    return type(thread).__module__.startswith("anyio.") or target.startswith("trio.")
 
 
 def _thread_bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,6 +131,10 @@ class Job:
     def __init__(self, function: Any, flow: Flow) -> None:
         self.function = function
         self.flow = flow
+
+    @property
+    def __name__(self) -> Any:  # what libraries call the thread after
+        return getattr(self.function, "__name__", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = self.function

@@ -62,6 +62,8 @@ class ProcessScope:
         self._loop_count = itertools.count(1)
         self.running_loop: Callable[[], Any] = _no_loop
         self.current_task: Callable[[], Any] = _no_loop
+        self.beside_others: Callable[[], bool] = _alone
+        """Whether the calling code takes turns with others in an order that nobody can tell; asked outside asyncio."""
 
     def thread_ordinal(self, ident: int) -> int:
         """The ordinal of a thread; an identity is given again to a new thread only by :meth:`thread_started`."""
@@ -179,3 +181,7 @@ class ProcessScope:
 
 def _no_loop() -> None:
     return None
+
+
+def _alone() -> bool:
+    return False

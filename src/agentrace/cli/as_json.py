@@ -148,6 +148,7 @@ def step_json(row: StepRow) -> dict[str, Any]:
         "thread": sent.thread,
         "task": sent.task,
         "tick": state.tick,
+        "scope_quality": "shared" if sent.shared else "exact",
         "input_fidelity": sent.fidelity,
         "output_fidelity": getattr(ended, "fidelity", None),
     }

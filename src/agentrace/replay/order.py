@@ -17,6 +17,7 @@ from typing import Any, Final
 from agentrace.capture.answers import END, control_passed
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
+from agentrace.replay.in_trio import InTrio
 from agentrace.replay.loops import InLoop
 from agentrace.replay.marks import BEGIN, TIMER, Mark, Order
 from agentrace.replay.parked import Parked, call, end
@@ -63,6 +64,7 @@ class Turnstile:
                 self._of_step.setdefault(mark.step, []).append(index)
         self._threads: dict[int, Parked] = {}
         """Gates that threads wait for."""
+        self._trio = InTrio(self)
         self._loops: dict[int, InLoop] = {}
         self._clock = Clock(order.marks)
         self._endless: dict[int, tuple[Any, Any]] = {}
@@ -131,7 +133,8 @@ class Turnstile:
         loop = waiting.running_loop()
         gate = self._places.get((step, exchange, part))
         if loop is None:
-            self.wait(step, exchange, part)
+            if not await self._trio.turn(gate):
+                self.wait(step, exchange, part)
             return
         if gate is None or self.free or self._passed[gate]:
             if gate is None or self._marks[gate].suspended:
@@ -177,6 +180,7 @@ class Turnstile:
         """Return only when the cancellation that ended ``step`` in the recorded run cannot come any more."""
         loop = waiting.running_loop()
         if loop is None:
+            await self._trio.endless(step)
             return
         future = loop.create_future()
         with self.lock:
@@ -256,10 +260,11 @@ class Turnstile:
         return self._settling.settled(get_ident(), self._apart_ns[gate], asked)
 
     def _parked(self) -> list[Parked]:
-        return [*self._threads.values(), *(one for loop in self._loops.values() for one in loop.parked.values())]
+        apart = (*self._threads.values(), *self._trio.parked.values())
+        return [*apart, *(one for loop in self._loops.values() for one in loop.parked.values())]
 
     def _is_parked(self, index: int) -> bool:
-        return index in self._threads or any(index in loop.parked for loop in self._loops.values())
+        return index in self._threads or index in self._trio.parked or any(index in loop.parked for loop in self._loops.values())
 
     def _loop(self, loop: Any) -> InLoop:
         found = self._loops.get(id(loop))
@@ -286,6 +291,7 @@ class Turnstile:
         for gate, parked in self._threads.items():
             if gate <= following:
                 parked.go()  # it looks for itself
+        self._trio.rouse(following)
         for loop in self._loops.values():
             loop.rouse()
 

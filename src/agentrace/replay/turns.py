@@ -11,6 +11,7 @@ from typing import NoReturn
 from agentrace.capture.answers import control_passed
 from agentrace.capture.scope import FLOW
 from agentrace.capture.step import Step
+from agentrace.replay.in_trio import trio
 from agentrace.replay.marks import Order
 from agentrace.replay.order import Turnstile
 from agentrace.replay.parked import end
@@ -45,10 +46,13 @@ class InTurn:
             import asyncio
 
             loop = asyncio._get_running_loop()
+            library = None if loop is not None else trio()
             if loop is not None:
                 over = loop.create_future()
                 loop.call_later(left, end, over)
                 await over
+            elif library is not None:
+                await library.sleep(left)
         with self._inside():
             if self._turnstile is not None:
                 await self._turnstile.turn(self._source, exchange, part)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentrace import events
-from agentrace.capture import carriers, loop_carriers, patches, process
+from agentrace.capture import carriers, loop_carriers, patches, process, trio_carriers
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
@@ -102,6 +102,9 @@ class Runtime:
         self.watch.when("asyncio.base_events", loop_carriers.carry_asyncio)
         self.watch.when("uvloop", loop_carriers.carry_uvloop)
         self.watch.when("anyio.to_thread", loop_carriers.carry_worker_threads)
+        self.watch.when("trio._core._run", trio_carriers.carry_trio)
+        self.watch.when("trio._core._run", self._know_trio)
+        self.watch.when("trio.to_thread", trio_carriers.carry_trio_threads)
         self.watch.when("asyncio.tasks", self._know_asyncio)
         self.watch.when("asyncio.tasks", loop_carriers.carry_completions)
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
@@ -331,6 +334,8 @@ class Runtime:
         self.scope = self.recording.scope = ProcessScope()
         if "asyncio.tasks" in sys.modules:
             self._know_asyncio(sys.modules["asyncio.tasks"])
+        if "trio._core._run" in sys.modules:
+            self._know_trio(sys.modules["trio._core._run"])
         if self._forking is not None:
             self.recording.parent = self._forking
             if self.forked is not None:
@@ -354,3 +359,6 @@ class Runtime:
     def _know_asyncio(self, module: Any) -> None:
         self.scope.running_loop = module.events._get_running_loop
         self.scope.current_task = module.current_task
+
+    def _know_trio(self, module: Any) -> None:
+        self.scope.beside_others = trio_carriers.others_in_trio(module)
