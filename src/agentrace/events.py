@@ -190,6 +190,9 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """Free labels."""
     patched: list[str] = []
     """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
+    sample_rate: float = 1.0
+    """Of a root run: the share of root runs that were written, 0 to 1, when this was chosen. It stands for
+    ``1 / sample_rate`` of them."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):

@@ -39,6 +39,8 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
         outer = recording.flow()
         run = outer.run
         if not run.opened:
+            if not run.sampled:
+                return _begun_unwritten(spec, outer)
             run.open()
         value, fidelity = run.encoder.encode_json(arguments) if spec.json else run.encoder.encode(arguments)
         loop = recording.scope.running_loop()
@@ -87,12 +89,24 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
         return None
 
 
-def complete(step: Step, output: Any, outcome: str = "ok") -> None:
-    """Write ``StepCompleted`` with the value the call returned."""
+def _begun_unwritten(spec: Spec, outer: Flow) -> Step:
+    outer.run.steps += 1
+    return Step(spec, outer, next(outer.ordinals), events.NO_VALUE)
+
+
+def _ends(step: Step) -> bool:
+    """Note that the step is over, once; whether that is to be written."""
     if step.ended or step.run.closed:
-        return
+        return False
     step.ended = True
     step.let_go()
+    return step.run.sampled
+
+
+def complete(step: Step, output: Any, outcome: str = "ok") -> None:
+    """Write ``StepCompleted`` with the value the call returned."""
+    if not _ends(step):
+        return
     try:
         if step.notes is not None:
             step.notes.settle()
@@ -106,10 +120,8 @@ def complete(step: Step, output: Any, outcome: str = "ok") -> None:
 
 def complete_by_exchange(step: Step, outcome: str = "ok") -> None:
     """Write ``StepCompleted`` for a call whose output is made again from its recorded exchanges."""
-    if step.ended or step.run.closed:
+    if not _ends(step):
         return
-    step.ended = True
-    step.let_go()
     try:
         if step.notes is not None:
             step.notes.settle()
@@ -120,10 +132,8 @@ def complete_by_exchange(step: Step, outcome: str = "ok") -> None:
 
 def fail(step: Step, error: BaseException, source: str = "") -> None:
     """Write ``StepFailed``. A cancellation is told as such, with its ``source``."""
-    if step.ended or step.run.closed or isinstance(error, ReplayDivergence):
+    if isinstance(error, ReplayDivergence) or not _ends(step):
         return
-    step.ended = True
-    step.let_go()
     try:
         run = step.run
         tick, behind = run.process.place(step.outer)
@@ -175,7 +185,7 @@ _OF_OTHERS: Final = {"Cancelled": "trio", "GreenletExit": "greenlet", "Timeout":
 
 def chunk(step: Step, op: str, value: Any) -> None:
     """Write one element of a stream as it passes."""
-    if step.ended or step.run.closed:
+    if step.ended or step.run.closed or not step.run.sampled:
         return
     try:
         at_ns = step.elapsed_ns()

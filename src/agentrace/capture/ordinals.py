@@ -113,7 +113,7 @@ class ProcessScope:
 
     def timer_made(self, timer: Any, loop: Any, flow: Flow) -> None:
         """A timer of ``loop`` was made in ``flow``."""
-        if flow.answered or is_ours(timer) or not hasattr(loop, "_run_once"):
+        if flow.answered or not flow.run.sampled or is_ours(timer) or not hasattr(loop, "_run_once"):
             return
         made = timers_of(loop).make(timer, flow)
         held = None if flow.run.tape is None else flow.run.tape.timers(loop)
@@ -136,7 +136,7 @@ class ProcessScope:
 
     def post(self, callback: Any, loop: Any, flow: Flow) -> Any:
         """What the thread that runs ``flow`` gives to ``loop`` in place of a callback."""
-        if flow.answered or is_our_own(callback):
+        if flow.answered or not flow.run.sampled or is_our_own(callback):
             return callback
         posted = Posted(callback, loop, flow, self._posted)
         held = None if flow.run.tape is None else flow.run.tape.timers(loop)

@@ -131,6 +131,8 @@ def _note(entry: Listed, digits: int) -> str:
     if run.mode != "live":
         verdict = f": {run.verdict.replace('_', ' ')}" if run.verdict else ""
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
+    if 0 < run.sample_rate < 1:
+        parts.append(f"sampled at {run.sample_rate:.3g}")
     if entry.processes:
         parts.append(f"+{counted(entry.processes, 'process')}")
     if not run.totals.count and run.status not in ("unreadable", "running", "pending"):

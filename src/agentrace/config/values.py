@@ -83,6 +83,13 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError
+    _require(0 <= value <= 1)
+    return float(value)
+
+
 def _path(value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError
@@ -107,6 +114,7 @@ _TEXT: Final = Kind("a text that is not blank", _text, _text)
 _TEXTS: Final = Kind("a list of texts", _texts_of_text, _texts)
 _PATTERNS: Final = Kind("a list of regular expressions", _patterns_of_text, _patterns)
 _SECONDS: Final = Kind("a number of seconds, at most a day", lambda text: _seconds(float(text)), _seconds)
+_SHARE: Final = Kind("a number from 0 to 1", lambda text: _share(float(text)), _share)
 _PATH: Final = Kind("a path", _path, _path)
 
 KINDS: Final[dict[str, Kind]] = {
@@ -120,6 +128,7 @@ KINDS: Final[dict[str, Kind]] = {
     "retrievers": _TEXTS,
     "patch": _TEXTS,
     "record_env": _TEXTS,
+    "sample_rate": _SHARE,
     "name": _TEXT,
     "workflow": _TEXT,
     "agent": _TEXT,

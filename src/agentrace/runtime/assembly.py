@@ -15,6 +15,7 @@ from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
+from agentrace.capture.sampling import Unwritten, is_drawn
 from agentrace.config import Settings
 from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
@@ -219,11 +220,24 @@ class Runtime:
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
-    def _new_run(self, parent: events.Parent, name: process.RunName) -> RunRecording:
+    def _new_run(self, parent: events.Parent, name: process.RunName, sample: bool | None) -> RunRecording:
         def started(run: RunRecording) -> events.WorkflowStarted:
             return self._started(run, parent, run.clean(name() if callable(name) else name))
 
-        return RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
+        run = RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
+        if self.tape is None and not self.recording.is_one_run:  # what is replayed, and a test with a trace, is whole
+            self._sample(run, parent, sample)
+        return run
+
+    def _sample(self, run: RunRecording, parent: events.Parent, sample: bool | None) -> None:
+        """Decide whether a run is written; one below another goes with that one."""
+        if parent.run_id:
+            run.sampled = not isinstance(parent, Unwritten)
+        elif sample is not None:
+            run.sampled = sample
+        else:
+            run.sample_rate = self.settings.sample_rate
+            run.sampled = is_drawn(run.id, run.sample_rate)
 
     def _recorder(self, run_id: bytes) -> Recorder:
         if self._given_recorder is not None:
@@ -270,6 +284,7 @@ class Runtime:
             origin=self.origin,
             parent=parent,
             patched=list(settings.patch),
+            sample_rate=run.sample_rate,
         )
 
     def _durability(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from agentrace.capture.process import Recording
-from agentrace.capture.runs import place_as_text, place_from
+from agentrace.capture.runs import place_as_text, place_from, place_in
 from agentrace.capture.scope import Flow
 from agentrace.events import Parent
 
@@ -28,10 +28,10 @@ def parent_of(environ: Mapping[str, str]) -> Parent:
 def branch_process(recording: Recording) -> Parent:
     """The place of a child process that the calling code is about to start."""
     flow = recording.flow()
-    place = f"{flow.step_path}/{flow.branch('process').path}"
-    if not flow.run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps of its own
-        return Parent(recording.parent.run_id, recording.parent.step_id, f"{recording.parent.flow}{place}")
-    return Parent(flow.run.id, flow.parent, place)
+    place = place_in(flow, flow.branch("process").path)
+    if flow.run.sampled and not flow.run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps of its own
+        return Parent(recording.parent.run_id, recording.parent.step_id, f"{recording.parent.flow}{place.flow}")
+    return place
 
 
 def _is_child(recording: Recording, flow: Flow) -> bool:
