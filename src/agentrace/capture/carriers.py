@@ -11,6 +11,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -68,7 +69,7 @@ def _thread_start(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
         # The journal's own threads are not the program's; when a library starts its workers depends on timing.
         apart = self.name.startswith("agentrace-") or _is_a_librarys(self)
-        flow = None if apart or getattr(worker, "starting", False) else branch("thread")
+        flow = None if apart or STARTING.get() else branch("thread")
         if flow is not None:
             self.__dict__[ATTRIBUTE] = flow
         original(self)
@@ -109,11 +110,11 @@ def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
         if flow is None:
             return original(self, fn, *args, **kwargs)
         # Whether the pool starts a worker now depends on timing, so workers are no branches of anything.
-        worker.starting = True
+        before = STARTING.set(True)
         try:
             future = original(self, Job(fn, flow), *args, **kwargs)
         finally:
-            worker.starting = False
+            STARTING.reset(before)
         future.__dict__[ATTRIBUTE] = flow
         return future
 
@@ -121,6 +122,8 @@ def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 worker = threading.local()
+STARTING: Final[ContextVar[bool]] = ContextVar("agentrace_starting", default=False)
+"""Whether a pool may be starting workers; not of the thread, in which gevent may go on with something else."""
 
 
 class Job:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
     from agentrace.capture.scope import Flow
 
-_ident = threading.get_ident
 UNCOUNTED: Final = 1000
 """By how much the tick of a loop whose iterations are not counted rises: how many lie between is not known."""
 
@@ -62,8 +61,12 @@ class ProcessScope:
         self._loop_count = itertools.count(1)
         self.running_loop: Callable[[], Any] = _no_loop
         self.current_task: Callable[[], Any] = _no_loop
-        self.beside_others: Callable[[], bool] = _alone
-        """Whether the calling code takes turns with others in an order that nobody can tell; asked outside asyncio."""
+        self.besides: list[Callable[[], bool]] = []
+        """Of each library whose order nobody can tell: whether the calling code takes turns with others in it."""
+
+    def beside_others(self) -> bool:
+        """Whether when the calling code goes on, and when others do, is a matter of timing; asked outside asyncio."""
+        return bool(self.besides) and any(ask() for ask in self.besides)
 
     def thread_ordinal(self, ident: int) -> int:
         """The ordinal of a thread; an identity is given again to a new thread only by :meth:`thread_started`."""
@@ -72,11 +75,11 @@ class ProcessScope:
 
     def thread_started(self) -> None:
         """The calling thread is new, whatever its identity was used for before."""
-        self._threads[_ident()] = next(self._thread_count)
+        self._threads[threading.get_ident()] = next(self._thread_count)
 
     def thread_ended(self) -> None:
         """The calling thread is about to end."""
-        self._threads.pop(_ident(), None)
+        self._threads.pop(threading.get_ident(), None)
 
     def loop_state(self, loop: Any) -> LoopState:
         """The state of an event loop, made when first seen."""
@@ -181,7 +184,3 @@ class ProcessScope:
 
 def _no_loop() -> None:
     return None
-
-
-def _alone() -> bool:
-    return False

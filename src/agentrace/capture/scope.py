@@ -8,16 +8,17 @@ schedule. Flows travel in one context variable of ours; no other state of the us
 from __future__ import annotations
 
 import itertools
-import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
+
+from agentrace.native import get_ident
 
 if TYPE_CHECKING:
     from agentrace.capture.ordinals import LoopState
     from agentrace.capture.recording import RunRecording
 
-_ident = threading.get_ident
+_ident = get_ident  # of the thread, also for a greenlet
 
 
 class Flow:

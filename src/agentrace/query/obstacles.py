@@ -20,7 +20,7 @@ REDACTED: Final = re.compile(rb"(?:\xe2\x9f\xa8|\\u27[eE]8)redacted:")
 _REDACTED_VALUES: Final = frozenset({tags.REDACTED, tags.REDACTED_BYTES})
 _MAY_HOLD: Final = re.compile(b"[%c%c%c]" % (tags.PAYLOAD, tags.REDACTED, tags.REDACTED_BYTES))
 _SHOWN: Final = 5
-_SHARED: Final = "several tasks or threads shared a flow, or took turns as trio or gevent pleased (scope_quality shared)"
+_SHARED: Final = "several tasks or threads shared a flow, or trio or gevent chose whose turn it was"
 
 
 class Replayable(Struct, frozen=True):

@@ -9,12 +9,12 @@ calls that were made, timers that fired, other answers. In event loops the itera
 from __future__ import annotations
 
 import threading
-from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from agentrace.capture.answers import END, control_passed
+from agentrace.native import get_ident
 from agentrace.replay import waiting
 from agentrace.replay.clock import Clock
 from agentrace.replay.in_trio import InTrio
@@ -264,7 +264,8 @@ class Turnstile:
         return [*apart, *(one for loop in self._loops.values() for one in loop.parked.values())]
 
     def _is_parked(self, index: int) -> bool:
-        return index in self._threads or index in self._trio.parked or any(index in loop.parked for loop in self._loops.values())
+        apart = index in self._threads or index in self._trio.parked
+        return apart or any(index in loop.parked for loop in self._loops.values())
 
     def _loop(self, loop: Any) -> InLoop:
         found = self._loops.get(id(loop))

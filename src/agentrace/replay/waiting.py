@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from agentrace.native import get_ident
+
 
 def _never(_: FrameType) -> bool:
     return False
@@ -55,7 +57,7 @@ def _has_job(frame: FrameType) -> bool:
 def _has_tasks(frame: FrameType) -> bool:
     """The thread that trio runs in: something is to run there."""
     outer = frame.f_back
-    runner = None if outer is None else outer.f_locals.get("runner")
+    runner: Any = None if outer is None else outer.f_locals.get("runner")
     queue = getattr(runner, "entry_queue", None)
     return queue is not None and (bool(runner.runq) or queue.size() > 0)
 
@@ -79,8 +81,8 @@ _BLOCKED_IN: Final[dict[tuple[str, str], Callable[[FrameType], bool]]] = {
     ("trio/_core/_thread_cache.py", "_work"): _has_job,
     ("trio/_core/_io_epoll.py", "get_events"): _has_tasks,
 }
-"""File of the standard library, or of trio, and function of the top Python frame of a thread that is blocked, or has nothing to do;
-and how one sees that what it waits for has come about, so that it is about to go on."""
+"""File of the standard library, or of trio, and function of the top Python frame of a thread that is blocked, or has
+nothing to do; and how one sees that what it waits for has come about, so that it is about to go on."""
 
 
 _TURNS: Final = frozenset({"_sleep", "never"})
@@ -128,7 +130,7 @@ def others_blocked(but: frozenset[int] | None = None) -> bool:
     frames = _frames()
     if len(frames) == 1:
         return True
-    mine = threading.get_ident()
+    mine = get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
         if ident != mine:

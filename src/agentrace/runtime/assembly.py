@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentrace import events
-from agentrace.capture import carriers, loop_carriers, patches, process, trio_carriers
+from agentrace.capture import carriers, gevent_carriers, loop_carriers, patches, process, trio_carriers
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
@@ -53,6 +53,7 @@ class Runtime:
         self.tape = tape
         self.origin = origin
         self.watch = ImportWatch()
+        self.greenlets = gevent_carriers.Greenlets()
         self.instrumentation = Instrumentation(
             self.watch,
             {"tool": settings.tools, "retriever": settings.retrievers},
@@ -106,6 +107,8 @@ class Runtime:
         self.watch.when("trio._core._run", trio_carriers.carry_trio)
         self.watch.when("trio._core._run", self._know_trio)
         self.watch.when("trio.to_thread", trio_carriers.carry_trio_threads)
+        self.watch.when("gevent", self._know_gevent)
+        self.watch.when("gevent.threadpool", gevent_carriers.carry_gevent_threads)
         self.watch.when("asyncio.tasks", self._know_asyncio)
         self.watch.when("asyncio.tasks", loop_carriers.carry_completions)
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
@@ -150,6 +153,7 @@ class Runtime:
         self.signals.remove()
         self.instrumentation.remove()
         self.watch.remove()
+        self.greenlets.remove()
         patches.restore_types()
         carriers.restore_all()
 
@@ -346,11 +350,11 @@ class Runtime:
         self.recording.abandon()
         if journal is not None:
             journal.forget()
+        besides = self.scope.besides
         self.scope = self.recording.scope = ProcessScope()
+        self.scope.besides = besides
         if "asyncio.tasks" in sys.modules:
             self._know_asyncio(sys.modules["asyncio.tasks"])
-        if "trio._core._run" in sys.modules:
-            self._know_trio(sys.modules["trio._core._run"])
         if self._forking is not None:
             self.recording.parent = self._forking
             if self.forked is not None:
@@ -376,4 +380,8 @@ class Runtime:
         self.scope.current_task = module.current_task
 
     def _know_trio(self, module: Any) -> None:
-        self.scope.beside_others = trio_carriers.others_in_trio(module)
+        self.scope.besides.append(trio_carriers.others_in_trio(module))
+
+    def _know_gevent(self, module: Any) -> None:
+        self.greenlets.carry(module)
+        self.scope.besides.append(self.greenlets.beside_others)

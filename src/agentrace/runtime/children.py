@@ -29,7 +29,8 @@ def branch_process(recording: Recording) -> Parent:
     """The place of a child process that the calling code is about to start."""
     flow = recording.flow()
     place = place_in(flow, flow.branch("process").path)
-    if flow.run.sampled and not flow.run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps of its own
+    run = flow.run
+    if run.sampled and not run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps itself
         return Parent(recording.parent.run_id, recording.parent.step_id, f"{recording.parent.flow}{place.flow}")
     return place
 
