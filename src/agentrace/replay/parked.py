@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from agentrace.native import allocate_lock
 from agentrace.replay import waiting
+from agentrace.replay.in_gevent import lock
 
 
 class Parked:
@@ -33,7 +31,7 @@ class Parked:
         self.strict = False
         """Whether it was let go in vain, so that it waits until everything before it has come about."""
         if loop is None:
-            self.lock = _lock()
+            self.lock = lock()
             self.lock.acquire()
 
     def go(self) -> None:
@@ -43,14 +41,6 @@ class Parked:
                 self.lock.release()
         else:
             end(self.future)
-
-
-def _lock() -> Any:
-    """A lock that lets other greenlets go on while one waits for it, where there are any."""
-    gevent = sys.modules.get("gevent")
-    if gevent is None or importlib.import_module("gevent._hub_local").get_hub_if_exists() is None:
-        return allocate_lock()
-    return importlib.import_module("gevent.thread").allocate_lock()
 
 
 def end(future: Any) -> None:
