@@ -25,6 +25,7 @@ class Flow:
     """One line of control under one enclosing step."""
 
     __slots__ = (
+        "__weakref__",
         "_derived",
         "_task",
         "answered",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentrace import events
-from agentrace.capture import carriers, gevent_carriers, loop_carriers, patches, process, trio_carriers
+from agentrace.capture import carriers, competing, gevent_carriers, loop_carriers, patches, process, trio_carriers
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
@@ -100,6 +100,7 @@ class Runtime:
         _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self.close, self._before_fork, self._after_fork
         self.watch.install()
         carriers.carry_threads()
+        self.watch.when("queue", competing.watch_queues)
         carriers.carry_execs(self._environment, self.close)
         self.watch.when("asyncio.base_events", loop_carriers.carry_asyncio)
         self.watch.when("uvloop", loop_carriers.carry_uvloop)
@@ -231,6 +232,7 @@ class Runtime:
         run = RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
         if self.tape is None and not self.recording.is_one_run:  # what is replayed, and a test with a trace, is whole
             self._sample(run, parent, sample)
+        run.root.shared = children.shares_jobs()
         return run
 
     def _sample(self, run: RunRecording, parent: events.Parent, sample: bool | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -38,6 +39,13 @@ def branch_process(recording: Recording) -> Parent:
 def _is_child(recording: Recording, flow: Flow) -> bool:
     """Whether this is the run of a process that another one has started."""
     return bool(recording.parent.run_id) and flow.run is recording.implicit()
+
+
+def shares_jobs() -> bool:
+    """Whether this process is a worker of a pool: which of its processes gets which job is a matter of timing."""
+    module = sys.modules.get("multiprocessing.process")
+    target = None if module is None else getattr(module.current_process(), "_target", None)
+    return getattr(target, "__module__", None) in ("multiprocessing.pool", "concurrent.futures.process")
 
 
 def environment(recording: Recording, home: str, given: Mapping[str, str], boot: str = "") -> dict[str, str]:
