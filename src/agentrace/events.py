@@ -232,11 +232,13 @@ class StepDispatched(Event, frozen=True, tag=3):
     ordinal: int = 0
     """How many steps this flow dispatched before, under the same enclosing step."""
     shared: bool = False
-    """True when the flow is used by several tasks or threads, so that ``ordinal`` depends on timing."""
+    """True when the order was a matter of timing: the flow is used by several tasks or threads, or takes jobs from a
+    queue as others do, or trio or gevent chose whose turn it was. Readers call it ``scope_quality``: ``shared``, else
+    ``exact``."""
     thread: int = 0
     """Ordinal of the thread in its process, 0 for the first that dispatched a step."""
     task: int = 0
-    """Ordinal of the asyncio task in its process, from 1; 0 outside tasks."""
+    """Ordinal of the task (of asyncio or trio) or greenlet (of gevent) in its process, from 1; 0 outside."""
     loop: int = 0
     """Ordinal of the event loop in its process, from 1; 0 outside loops."""
     input: Value = NO_VALUE

@@ -72,7 +72,9 @@ def test_what_asyncio_alone_can_do(loop: str) -> None:
         called: asyncio.Future[int] = here.create_future()
         thread = threading.Thread(target=lambda: here.call_soon_threadsafe(called.set_result, ask(0)))
         thread.start()
-        numbers = await asyncio.gather(*map(look, range(3)), asyncio.to_thread(ask, 4), here.run_in_executor(None, ask, 5))
+        numbers = await asyncio.gather(
+            *map(look, range(3)), asyncio.to_thread(ask, 4), here.run_in_executor(None, ask, 5)
+        )
         async with asyncio.timeout(5):
             return numbers, await called
 

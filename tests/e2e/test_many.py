@@ -107,9 +107,7 @@ def in_contexts_of_others(count: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [started, bare_threads, in_contexts_of_others])
-def test_threads_that_come_and_go_leave_nothing_but_their_steps(
-    tmp_path: Path, threads: Callable[[int], None]
-) -> None:
+def test_threads_that_come_and_go_leave_nothing_but_their_steps(tmp_path: Path, threads: Callable[[int], None]) -> None:
     agentrace.init(home=tmp_path, seal=False)
     try:
         threads(500)

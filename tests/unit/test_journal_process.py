@@ -298,7 +298,9 @@ def test_durability_power_syncs_in_flush_and_every_50_ms(
 
     def noted(fd: int) -> None:
         fdatasync(fd)
-        synced.append((threading.current_thread() is threading.main_thread(), Path(os.readlink(f"/proc/self/fd/{fd}")).suffix))
+        synced.append(
+            (threading.current_thread() is threading.main_thread(), Path(os.readlink(f"/proc/self/fd/{fd}")).suffix)
+        )
 
     monkeypatch.setattr(os, "fdatasync", noted)
     made = written(tmp_path, [event(1)], durability="power", may_map=may_map)
