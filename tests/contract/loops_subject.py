@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 
 import agentrace
@@ -20,7 +21,7 @@ _counter = itertools.count()
 
 @agentrace.tool
 async def look(number: int) -> int:
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     return next(_counter)
 
 
@@ -106,7 +107,7 @@ async def streams() -> Any:
     @agentrace.tool
     async def count(to: int) -> Any:
         for number in range(to):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             yield number
 
     early = []

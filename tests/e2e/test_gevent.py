@@ -31,17 +31,7 @@ HEAD = """
         ask("before")
         from gevent import monkey; monkey.patch_all()
 """
-COMMAND = pytest.mark.parametrize("mode", ["none", "early"])
-MODES = pytest.mark.parametrize("mode", ["none", "early", "late"])
-
-
-@MODES
-def test_everything_is_there_in_the_right_run(tmp_path: Path, mode: str) -> None:
-    place = Place(tmp_path)
-    program = place.write(
-        "program.py",
-        HEAD
-        + """
+EVERY_WAY = """
     agentrace.init()
 
     @agentrace.agent
@@ -76,7 +66,18 @@ def test_everything_is_there_in_the_right_run(tmp_path: Path, mode: str) -> None
     os.waitpid(pid, 0)
     agentrace.shutdown()
     print("done")
-    """,
+"""
+"""Greenlets in every way to start one, in one run of several, and in a forked child."""
+COMMAND = pytest.mark.parametrize("mode", ["none", "early"])
+MODES = pytest.mark.parametrize("mode", ["none", "early", "late"])
+
+
+@MODES
+def test_everything_is_there_in_the_right_run(tmp_path: Path, mode: str) -> None:
+    place = Place(tmp_path)
+    program = place.write(
+        "program.py",
+        HEAD + EVERY_WAY,
     )
 
     done = place.do(PYTHON, program, mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import threading
@@ -169,3 +170,25 @@ def test_models_through_httpx_and_openai() -> None:
 
     assert (again.code, again.verdict, again.seen) == ("", "exact", seen), again.caveats
     assert [step.kind for step in record.trace.steps.values()] == ["model", "model"]
+
+
+def test_trio_as_a_guest_of_asyncio() -> None:
+    async def guest() -> int:
+        first = await look(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look, 2)
+            nursery.start_soon(look, 3)
+        return first
+
+    async def host() -> Any:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            guest, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=done.set_result
+        )
+        return (await done).unwrap()
+
+    seen, record = record_of(lambda: asyncio.run(host()))
+    again = replayed(record, lambda: asyncio.run(host()))
+
+    assert (again.seen, again.code, len(record.trace.steps)) == (seen, "", 3)

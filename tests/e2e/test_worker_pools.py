@@ -58,7 +58,7 @@ def test_one_thread_that_takes_jobs_is_replayed_exactly() -> None:
 
 
 def test_several_threads_that_take_jobs_are_told_to_compete() -> None:
-    seen, record = record_of(lambda: by_threads(4))
+    _, record = record_of(lambda: by_threads(4))
     again = replayed(record, lambda: by_threads(4), order="free")
 
     shared = [step.dispatched.shared for step in record.trace.steps.values()]
@@ -79,29 +79,28 @@ def test_a_replay_in_which_others_take_the_jobs_says_why_it_is_not_exact(tmp_pat
         def ask(n):
             return n
 
-        jobs, ten = queue.Queue(), threading.Event()
-        done = []
+        jobs, both, asked = queue.Queue(), threading.Barrier(2), threading.Event()
 
         def work(number):
+            jobs.get()
+            both.wait()
+            if number == int(os.environ["LATE"]):
+                asked.wait(5)
             try:
-                if number == int(os.environ["LATE"]):
-                    ten.wait(1)
                 while (job := jobs.get()) is not None:
-                    done.append(ask(job))
-                    if len(done) == 10:
-                        ten.set()
-                    if len(done) < 10:
-                        jobs.put(job + 100)
+                    ask(job)
+                    asked.set()
             except agentrace.ReplayDivergence:
-                pass
+                asked.set()
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+        for job in ("token", "token", 7):
+            jobs.put(job)
         for thread in threads:
             thread.start()
-        jobs.put(1)
-        ten.wait(3)
-        for job in (7, 8, None, None):
-            jobs.put(job)
+        asked.wait(5)
+        jobs.put(None)
+        jobs.put(None)
         for thread in threads:
             thread.join()
         """,

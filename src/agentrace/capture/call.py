@@ -66,7 +66,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     outer.parent,
                     outer.path,
                     step.ordinal,
-                    outer.shared or (loop is None and recording.scope.beside_others()),
+                    outer.shared or recording.scope.beside_others(),
                     outer.thread,
                     outer.task,
                     0 if loop is None or outer.loop is None else outer.loop.ordinal,

@@ -91,6 +91,7 @@ def _thread_bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
             return
         recording.scope.thread_started()
         FLOW.set(flow)
+        STARTING.set(False)  # in case the thread was given a copy of the context
         try:
             original(self)
         finally:

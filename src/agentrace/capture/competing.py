@@ -5,6 +5,7 @@ Tasks of an event loop are another thing: in what order they go on is recorded a
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any, Final
 from weakref import ref
 
 from agentrace.capture import process
+from agentrace.capture.call import is_library
 from agentrace.capture.carriers import replace
 from agentrace.capture.guard import fault
 from agentrace.capture.scope import Flow
@@ -32,7 +34,8 @@ def _get(original: Callable[..., Any]) -> Callable[..., Any]:
         if recording is not None:
             try:
                 flow = recording.flow_given()
-                if flow is not None:
+                # Libraries keep connections and the like in queues: there it does not matter who gets which.
+                if flow is not None and not is_library(sys._getframe(1).f_code.co_filename):
                     _taken(self, flow)
             except Exception as error:
                 fault(error)
@@ -46,7 +49,7 @@ def _taken(queue: Any, flow: Flow) -> None:
     me = threading.get_ident()
     ident, before = queue.__dict__.get(_TAKER, (me, ref(flow)))
     queue.__dict__[_TAKER] = me, ref(flow)
-    if ident != me or queue.not_empty._waiters:
+    if ident != me or getattr(getattr(queue, "not_empty", None), "_waiters", ()):
         flow.shared = True
         other = before()
         if ident != me and other is not None:

@@ -65,7 +65,7 @@ class ProcessScope:
         """Of each library whose order nobody can tell: whether the calling code takes turns with others in it."""
 
     def beside_others(self) -> bool:
-        """Whether when the calling code goes on, and when others do, is a matter of timing; asked outside asyncio."""
+        """Whether when the calling code goes on, and when others do, is a matter of timing."""
         return bool(self.besides) and any(ask() for ask in self.besides)
 
     def thread_ordinal(self, ident: int) -> int:

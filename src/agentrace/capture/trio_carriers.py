@@ -13,8 +13,8 @@ from typing import Any, Final
 from agentrace.capture.carriers import Job, branch, replace
 from agentrace.capture.scope import FLOW
 
-_OUR_OWN_TASKS: Final = 1
-"""Tasks that trio itself runs beside the program's and the one that everything is below."""
+_TRIOS_OWN: Final = 1
+"""Tasks that trio runs for itself, beside the one that everything is below."""
 
 
 def carry_trio(module: ModuleType) -> None:
@@ -25,18 +25,16 @@ def carry_trio(module: ModuleType) -> None:
 
 
 def _spawn_impl(original: Callable[..., Any]) -> Callable[..., Any]:
-    def spawn_impl(
-        self: Any, async_fn: Any, args: Any, nursery: Any, name: Any, *, system_task: bool = False, context: Any = None
-    ) -> Any:
+    def spawn_impl(self: Any, async_fn: Any, args: Any, nursery: Any, *name: Any, **options: Any) -> Any:
         # The first two are trio's and what `trio.run` was given, which is in the flow of its caller, as with asyncio.
-        apart = system_task or context is not None or nursery is None or getattr(self, "main_task", None) is None
-        flow = None if apart else branch("task")
+        trios = options.get("system_task") or nursery is None or getattr(self, "main_task", None) is None
+        flow = None if trios or options.get("context") is not None else branch("task")
         if flow is None:
-            return original(self, async_fn, args, nursery, name, system_task=system_task, context=context)
+            return original(self, async_fn, args, nursery, *name, **options)
         outside = FLOW.get()
         FLOW.set(flow)  # the task copies the current context when it is made
         try:
-            return original(self, async_fn, args, nursery, name, system_task=system_task, context=context)
+            return original(self, async_fn, args, nursery, *name, **options)
         finally:
             FLOW.set(outside)
 
@@ -67,7 +65,7 @@ def others_in_trio(module: ModuleType) -> Callable[[], bool]:
         task = getattr(context, "task", None)
         if task is None:
             return False
-        living = len(context.runner.tasks) - _OUR_OWN_TASKS
+        living = len(getattr(getattr(context, "runner", None), "tasks", ())) - _TRIOS_OWN
         while task is not None:
             living -= 1
             nursery = task.parent_nursery

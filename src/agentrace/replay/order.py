@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from agentrace.capture.answers import END, control_passed
 from agentrace.native import get_ident
-from agentrace.replay import waiting
+from agentrace.replay import in_trio, waiting
 from agentrace.replay.clock import Clock
-from agentrace.replay.in_trio import InTrio
 from agentrace.replay.loops import InLoop
 from agentrace.replay.marks import BEGIN, TIMER, Mark, Order
 from agentrace.replay.parked import Parked, call, end
@@ -64,7 +63,7 @@ class Turnstile:
                 self._of_step.setdefault(mark.step, []).append(index)
         self._threads: dict[int, Parked] = {}
         """Gates that threads wait for."""
-        self._trio = InTrio(self)
+        self._trio = in_trio.InTrio(self)
         self._loops: dict[int, InLoop] = {}
         self._clock = Clock(order.marks)
         self._endless: dict[int, tuple[Any, Any]] = {}
@@ -130,7 +129,7 @@ class Turnstile:
 
     async def turn(self, step: int, exchange: int, part: int) -> None:
         """The same for a coroutine of an asyncio loop."""
-        loop = waiting.running_loop()
+        loop = None if in_trio.trio() is not None else waiting.running_loop()  # it may be a guest of asyncio
         gate = self._places.get((step, exchange, part))
         if loop is None:
             if not await self._trio.turn(gate):
@@ -178,7 +177,7 @@ class Turnstile:
 
     async def endless(self, step: int) -> None:
         """Return only when the cancellation that ended ``step`` in the recorded run cannot come any more."""
-        loop = waiting.running_loop()
+        loop = None if in_trio.trio() is not None else waiting.running_loop()
         if loop is None:
             await self._trio.endless(step)
             return
