@@ -48,8 +48,8 @@ CONCURRENCY = (
     Mutant(
         "what agentrace does behind the program is done by greenlets",
         "native.py",
-        "if monkey is None:",
-        "if monkey is not None:",
+        'monkey = sys.modules.get("gevent.monkey")',
+        "monkey: Any = None",
         ("tests/e2e/test_gevent.py",),
     ),
     Mutant(
@@ -62,8 +62,8 @@ CONCURRENCY = (
     Mutant(
         "threads that compete for jobs are not told",
         "capture/competing.py",
-        "        flow.shared = True\n",
-        "        pass\n",
+        "                    _taken(self, flow)\n",
+        "                    pass\n",
         ("tests/e2e/test_worker_pools.py::test_several_threads_that_take_jobs_are_told_to_compete",),
     ),
 )

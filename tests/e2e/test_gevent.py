@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+import agentrace
 from tests.e2e.place import PYTHON, Place, steps_of
 
+SAME: Final = {"PYTHONPATH": str(Path(agentrace.__file__).parents[1])}
+"""Programs import the agentrace that the tests do, which may be a copy."""
 HEAD = """
     import sys
     mode = sys.argv[1]
@@ -74,7 +78,7 @@ MODES = pytest.mark.parametrize("mode", ["none", "early", "late"])
 
 @MODES
 def test_everything_is_there_in_the_right_run(tmp_path: Path, mode: str) -> None:
-    place = Place(tmp_path)
+    place = Place(tmp_path, SAME)
     program = place.write(
         "program.py",
         HEAD + EVERY_WAY,
@@ -99,7 +103,7 @@ def test_everything_is_there_in_the_right_run(tmp_path: Path, mode: str) -> None
 
 @COMMAND
 def test_a_sequential_program_is_replayed_exactly(tmp_path: Path, mode: str) -> None:
-    place = Place(tmp_path)
+    place = Place(tmp_path, SAME)
     program = place.write(
         "program.py",
         HEAD
@@ -122,7 +126,7 @@ def test_a_sequential_program_is_replayed_exactly(tmp_path: Path, mode: str) -> 
 
 @COMMAND
 def test_of_several_greenlets_the_trace_says_that_their_order_is_a_matter_of_timing(tmp_path: Path, mode: str) -> None:
-    place = Place(tmp_path)
+    place = Place(tmp_path, SAME)
     program = place.write(
         "program.py",
         HEAD
@@ -146,7 +150,7 @@ def test_of_several_greenlets_the_trace_says_that_their_order_is_a_matter_of_tim
 
 
 def test_the_journal_works_in_threads_and_is_no_point_at_which_greenlets_take_turns(tmp_path: Path) -> None:
-    place = Place(tmp_path)
+    place = Place(tmp_path, SAME)
     program = place.write(
         "program.py",
         HEAD
