@@ -189,6 +189,21 @@ def test_what_somebody_asked_to_record_is_whole(tmp_path: Path) -> None:
     assert [len(steps_of(record)) for record in place.runs()] == [1, 1]
 
 
+def test_what_is_asked_for_inside_a_run_that_is_left_out_is_written(tmp_path: Path) -> None:
+    place = Place(tmp_path, {"AGENTRACE_SAMPLE_RATE": "0"})
+    inner = place.write("inner.py", "import agentrace\nagentrace.tool(name='t')(lambda n: n)(7)\n")
+    outer = f"""
+        import subprocess, sys, agentrace
+        agentrace.init()
+        with agentrace.run("outer"):
+            subprocess.run([sys.executable, "-m", "agentrace", "run", sys.executable, {str(inner)!r}], check=True)
+    """
+    done = place.do(PYTHON, place.write("outer.py", outer))
+
+    assert done.code == 0, done.err
+    assert [record.trace.run.parent.run_id for record in place.runs()] == [b""]
+
+
 def test_a_test_with_a_trace_is_whole(tmp_path: Path) -> None:
     place = Place(tmp_path, {"AGENTRACE_SAMPLE_RATE": "0"})
     place.write(

@@ -27,6 +27,7 @@ T = TypeVar("T")
 NOWHERE: Final = process.NO_PARENT
 """The parent of a run that nothing recorded has started."""
 _UNWRITTEN: Final = "unsampled:"
+"""What stands before a place, as text, in a run that is not written; `agentrace run` knows it, too."""
 
 
 def place_as_text(place: events.Parent) -> str:
