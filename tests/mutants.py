@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.mutant import Mutant
+from tests.mutants_concurrency import CONCURRENCY
 from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
 from tests.mutants_of_runs import MUTANTS_OF_RUNS
 from tests.mutants_of_values import MUTANTS_OF_VALUES
@@ -24,6 +25,7 @@ COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md
 
 
 MUTANTS = (
+    *CONCURRENCY,
     Mutant(
         "a secret in a text leaf is written",
         "canonical/encoding.py",
@@ -62,8 +64,8 @@ MUTANTS = (
     Mutant(
         "a pool's workers count as branches",
         "capture/carriers.py",
-        "worker.starting = True",
-        "worker.starting = False",
+        "before = STARTING.set(True)",
+        "before = STARTING.set(False)",
         ("tests/unit/test_capture_flows.py::test_the_number_of_workers_of_a_pool_does_not_matter",),
     ),
     Mutant(

@@ -201,6 +201,9 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """What the setting of this name held: which functions were recorded as tools without being decorated."""
     retrievers: list[str] = []
     """The same for retrievers."""
+    sample_rate: float = 1.0
+    """Of a root run: the share of root runs that were written, 0 to 1, when this was chosen. It stands for
+    ``1 / sample_rate`` of them."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):
@@ -246,11 +249,13 @@ class StepDispatched(Event, frozen=True, tag=3):
     ordinal: int = 0
     """How many steps this flow dispatched before, under the same enclosing step."""
     shared: bool = False
-    """True when the flow is used by several tasks or threads, so that ``ordinal`` depends on timing."""
+    """True when the order was a matter of timing: the flow is used by several tasks or threads, or takes jobs from a
+    queue as others do, or trio or gevent chose whose turn it was. Readers call it ``scope_quality``: ``shared``, else
+    ``exact``."""
     thread: int = 0
     """Ordinal of the thread in its process, 0 for the first that dispatched a step."""
     task: int = 0
-    """Ordinal of the asyncio task in its process, from 1; 0 outside tasks."""
+    """Ordinal of the task (of asyncio or trio) or greenlet (of gevent) in its process, from 1; 0 outside."""
     loop: int = 0
     """Ordinal of the event loop in its process, from 1; 0 outside loops."""
     input: Value = NO_VALUE

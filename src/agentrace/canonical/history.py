@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import gc
 import marshal
-import threading
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 from msgspec.msgpack import Ext
+
+from agentrace.native import allocate_lock
 
 KeyBuffer: TypeAlias = bytes | bytearray
 ListKey: TypeAlias = Callable[[list[Any], bytearray], tuple[KeyBuffer, int] | None]
@@ -133,7 +134,7 @@ class History:
         self._seen: tuple[_Seen, ...] = ()
         self._scratch = bytearray()
         self._second_scratch = bytearray()
-        self._busy = threading.Lock()
+        self._busy = allocate_lock()
         self._forgotten = 0
 
     def forget(self) -> None:

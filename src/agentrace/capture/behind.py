@@ -7,14 +7,13 @@ whatever of it is still noted is written by the thread that ends it: a finished 
 from __future__ import annotations
 
 import contextlib
-import time
-from _thread import RLock, allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from agentrace.capture.guard import fault
 from agentrace.errors import RecordingFailed
+from agentrace.native import RLock, allocate_lock, sleep, start_new_thread
 
 PAUSE: Final = 0.004
 """Seconds between two rounds of the thread while there is something to write: as long anything is noted at most."""
@@ -64,7 +63,7 @@ class Behind:
                 rounds = ROUNDS if handed else rounds - 1
                 for _ in range(len(handed)):
                     handed.popleft().write()
-                time.sleep(PAUSE)
+                sleep(PAUSE)
             self._idle = True
             if not handed:
                 self._wake.acquire()

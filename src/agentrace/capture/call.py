@@ -41,6 +41,8 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
         if spec.offered and spec.offered not in run.offered:
             return None
         if not run.opened:
+            if not run.sampled:
+                return _begun_unwritten(spec, outer)
             run.open()
         value, fidelity = run.encoder.encode_json(arguments) if spec.json else run.encoder.encode(arguments)
         loop = recording.scope.running_loop()
@@ -66,7 +68,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     outer.parent,
                     outer.path,
                     step.ordinal,
-                    outer.shared,
+                    outer.shared or recording.scope.beside_others(),
                     outer.thread,
                     outer.task,
                     0 if loop is None or outer.loop is None else outer.loop.ordinal,
@@ -89,12 +91,24 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
         return None
 
 
-def complete(step: Step, output: Any, outcome: str = "ok") -> None:
-    """Write ``StepCompleted`` with the value the call returned."""
+def _begun_unwritten(spec: Spec, outer: Flow) -> Step:
+    outer.run.steps += 1
+    return Step(spec, outer, next(outer.ordinals), events.NO_VALUE)
+
+
+def _ends(step: Step) -> bool:
+    """Note that the step is over, once; whether that is to be written."""
     if step.ended or step.run.closed:
-        return
+        return False
     step.ended = True
     step.let_go()
+    return step.run.sampled
+
+
+def complete(step: Step, output: Any, outcome: str = "ok") -> None:
+    """Write ``StepCompleted`` with the value the call returned."""
+    if not _ends(step):
+        return
     try:
         if step.notes is not None:
             step.notes.settle()
@@ -108,10 +122,8 @@ def complete(step: Step, output: Any, outcome: str = "ok") -> None:
 
 def complete_by_exchange(step: Step, outcome: str = "ok") -> None:
     """Write ``StepCompleted`` for a call whose output is made again from its recorded exchanges."""
-    if step.ended or step.run.closed:
+    if not _ends(step):
         return
-    step.ended = True
-    step.let_go()
     try:
         if step.notes is not None:
             step.notes.settle()
@@ -122,10 +134,8 @@ def complete_by_exchange(step: Step, outcome: str = "ok") -> None:
 
 def fail(step: Step, error: BaseException, source: str = "") -> None:
     """Write ``StepFailed``. A cancellation is told as such, with its ``source``."""
-    if step.ended or step.run.closed or isinstance(error, ReplayDivergence):
+    if isinstance(error, ReplayDivergence) or not _ends(step):
         return
-    step.ended = True
-    step.let_go()
     try:
         run = step.run
         tick, behind = run.process.place(step.outer)
@@ -157,18 +167,27 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether the call was told to stop: by its event loop, or because its generator was closed.
+    """Whether the call was told to stop: by its event loop or hub, or because its generator was closed.
 
     A future that was cancelled raises an ordinary exception of the same name in whoever asks for its result.
     """
     if isinstance(error, Exception):
         return False
-    return isinstance(error, GeneratorExit) or any(cls.__name__ == "CancelledError" for cls in type(error).__mro__)
+    return isinstance(error, GeneratorExit) or any(map(_stops, type(error).__mro__))
+
+
+def _stops(cls: type) -> bool:
+    package = _OF_OTHERS.get(cls.__name__)
+    return cls.__name__ == "CancelledError" or (package is not None and str(cls.__module__).startswith(package))
+
+
+_OF_OTHERS: Final = {"Cancelled": "trio", "GreenletExit": "greenlet", "Timeout": "gevent."}
+"""By name, the package of exceptions other than ``CancelledError`` by which calls are told to stop."""
 
 
 def chunk(step: Step, op: str, value: Any) -> None:
     """Write one element of a stream as it passes."""
-    if step.ended or step.run.closed:
+    if step.ended or step.run.closed or not step.run.sampled:
         return
     try:
         at_ns = step.elapsed_ns()

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import FrameType, ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -68,13 +69,18 @@ def carry_threads() -> None:
 def _thread_start(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
         # The journal's own threads are not the program's; when a library starts its workers depends on timing.
-        apart = self.name.startswith("agentrace-") or type(self).__module__.startswith("anyio.")
-        flow = None if apart or getattr(worker, "starting", False) else branch("thread")
+        apart = self.name.startswith("agentrace-") or _is_a_librarys(self)
+        flow = None if apart or STARTING.get() else branch("thread")
         if flow is not None:
             self.__dict__[ATTRIBUTE] = flow
         original(self)
 
     return start
+
+
+def _is_a_librarys(thread: threading.Thread) -> bool:
+    target = getattr(getattr(thread, "_target", None), "__module__", None) or ""
+    return type(thread).__module__.startswith("anyio.") or target.startswith("trio.")
 
 
 def _thread_bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,6 +92,7 @@ def _thread_bootstrap(original: Callable[..., Any]) -> Callable[..., Any]:
             return
         recording.scope.thread_started()
         FLOW.set(flow)
+        STARTING.set(False)  # in case the thread was given a copy of the context
         try:
             original(self)
         finally:
@@ -105,11 +112,11 @@ def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
         if flow is None:
             return original(self, fn, *args, **kwargs)
         # Whether the pool starts a worker now depends on timing, so workers are no branches of anything.
-        worker.starting = True
+        before = STARTING.set(True)
         try:
             future = original(self, Job(fn, flow), *args, **kwargs)
         finally:
-            worker.starting = False
+            STARTING.reset(before)
         future.__dict__[ATTRIBUTE] = flow
         return future
 
@@ -117,6 +124,8 @@ def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 worker = threading.local()
+STARTING: Final[ContextVar[bool]] = ContextVar("agentrace_starting", default=False)
+"""Whether a pool may be starting workers; not of the thread, in which gevent may go on with something else."""
 
 
 class Job:
@@ -129,6 +138,10 @@ class Job:
         self.flow = flow
         recording = process.current
         self.origin = flow if recording is None else recording.flow_given() or recording.implicit().root
+
+    @property
+    def __name__(self) -> Any:  # what libraries call the thread after
+        return getattr(self.function, "__name__", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # It may run in its caller's context, which a library that wraps jobs hides from us.

@@ -259,7 +259,12 @@ class Exchange:
 def send(
     step: Step, wire: str, method: str, url: str, headers: Iterable[Header], body: bytes | None
 ) -> Exchange | None:
-    """The exchange of a request that is about to go out; ``body`` is ``None`` when it is a stream."""
+    """The exchange of a request that is about to go out; ``body`` is ``None`` when it is a stream.
+
+    ``None`` where it is not written: the run is not, or telling it failed.
+    """
+    if not step.run.sampled:
+        return None
     try:
         step.exchanges += 1
         exchange = step.last_exchange = Exchange(step, step.exchanges)

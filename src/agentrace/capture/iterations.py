@@ -59,11 +59,11 @@ def behind(loop: Any) -> int:
     last, ready = getattr(loop, LAST, None), getattr(loop, "_ready", None)
     if last is None or not ready:
         return 0
-    count = 0
+    following: list[Any] = []
     for handle in islice(ready, _MOST_BEHIND):
-        count += is_the_programs(handle)
-        if handle is last:
-            return count
+        following.append(handle)
+        if handle is last:  # looked for first: whose they are takes longer to tell
+            return sum(map(is_the_programs, following))
     return 0  # it was called before, or is far away
 
 

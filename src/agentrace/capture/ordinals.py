@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
     from agentrace.capture.scope import Flow
 
-_ident = threading.get_ident
 MOST_BETWEEN_STEPS: Final = 10_000
 """Timers and callbacks of a run that are told between two of its steps."""
 UNCOUNTED: Final = 1000
@@ -64,6 +63,12 @@ class ProcessScope:
         self._loop_count = itertools.count(1)
         self.running_loop: Callable[[], Any] = _no_loop
         self.current_task: Callable[[], Any] = _no_loop
+        self.besides: list[Callable[[], bool]] = []
+        """Of each library whose order nobody can tell: whether the calling code takes turns with others in it."""
+
+    def beside_others(self) -> bool:
+        """Whether when the calling code goes on, and when others do, is a matter of timing."""
+        return bool(self.besides) and any(ask() for ask in self.besides)
 
     def thread_ordinal(self, ident: int) -> int:
         """The ordinal of a thread; an identity is given again to a new thread only by :meth:`thread_started`."""
@@ -72,11 +77,11 @@ class ProcessScope:
 
     def thread_started(self) -> None:
         """The calling thread is new, whatever its identity was used for before."""
-        self._threads[_ident()] = next(self._thread_count)
+        self._threads[threading.get_ident()] = next(self._thread_count)
 
     def thread_ended(self) -> None:
         """The calling thread is about to end."""
-        self._threads.pop(_ident(), None)
+        self._threads.pop(threading.get_ident(), None)
 
     def loop_state(self, loop: Any) -> LoopState:
         """The state of an event loop, made when first seen."""
@@ -113,7 +118,7 @@ class ProcessScope:
 
     def timer_made(self, timer: Any, loop: Any, flow: Flow) -> None:
         """A timer of ``loop`` was made in ``flow``."""
-        if flow.answered or is_ours(timer) or not hasattr(loop, "_run_once"):
+        if flow.answered or not flow.run.sampled or is_ours(timer) or not hasattr(loop, "_run_once"):
             return
         made = timers_of(loop).make(timer, flow)
         held = None if flow.run.tape is None else flow.run.tape.timers(loop)
@@ -136,7 +141,7 @@ class ProcessScope:
 
     def post(self, callback: Any, loop: Any, flow: Flow) -> Any:
         """What the thread that runs ``flow`` gives to ``loop`` in place of a callback."""
-        if flow.answered or is_our_own(callback):
+        if flow.answered or not flow.run.sampled or is_our_own(callback):
             return callback
         posted = Posted(callback, loop, flow, self._posted)
         held = None if flow.run.tape is None else flow.run.tape.timers(loop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from agentrace.capture.guard import RunOver
 from agentrace.capture.ordinals import ProcessScope
@@ -18,12 +18,15 @@ from agentrace.capture.step import Step
 from agentrace.events import RUN_STEP, Parent
 
 RunName: TypeAlias = str | Callable[[], str]
+NO_PARENT: Final = Parent()
+NewRun: TypeAlias = Callable[[Parent, RunName, bool | None], RunRecording]
+"""Makes a run below a place, under a name; ``None``: whether it is written goes by the setting."""
 
 
 class Recording:
     """All runs that this process records."""
 
-    def __init__(self, scope: ProcessScope, new_run: Callable[[Parent, RunName], RunRecording]) -> None:
+    def __init__(self, scope: ProcessScope, new_run: NewRun) -> None:
         self.scope = scope
         self._new_run = new_run
         self._lock = threading.RLock()
@@ -55,11 +58,11 @@ class Recording:
                     run = self._implicit = self.open_run(self.name, self.parent)
         return run
 
-    def open_run(self, name: RunName, parent: Parent = Parent()) -> RunRecording:  # noqa: B008  (frozen)
+    def open_run(self, name: RunName, parent: Parent = NO_PARENT, sample: bool | None = None) -> RunRecording:
         """A new run of this process; it is written, under the name it then has, from its first event on."""
         if self.over:
             raise RunOver
-        run = self._new_run(parent, name)
+        run = self._new_run(parent, name, sample)
         with self._lock:
             self._runs = [known for known in self._runs if not known.closed]
             self._runs.append(run)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from agentrace.capture.step import Step
 
 _CANCELLED: Final = "asyncio.exceptions:CancelledError"
-_CANCELLATIONS: Final = frozenset({_CANCELLED, "builtins:GeneratorExit"})
+_CANCELLATIONS: Final = frozenset(
+    {_CANCELLED, "builtins:GeneratorExit", "trio:Cancelled", "greenlet:GreenletExit", "gevent.timeout:Timeout"}
+)
 """Classes, or bases, of what is raised in a request that was told to stop."""
 
 

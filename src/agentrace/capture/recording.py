@@ -139,6 +139,10 @@ class RunRecording:
         self.steps = 0
         self.said = 0
         """What the program said to its log or terminal and was noted by itself."""
+        self.sampled = True
+        """Whether the run is written; see ``sampling``. Decided before its first step."""
+        self.sample_rate = 1.0
+        """The share of root runs like it that are written."""
         self.lost = 0
         self.opened = False
         self.closed = False
@@ -168,7 +172,7 @@ class RunRecording:
     def open(self) -> None:
         """Write ``WorkflowStarted``, once."""
         with self._opening:
-            if self.opened or self.closed:
+            if self.opened or self.closed or not self.sampled:
                 return
             recorder = self._open_recorder(self.id)
             self._recorder = recorder
@@ -187,6 +191,8 @@ class RunRecording:
 
     def emit(self, kind: type[events.Event], step_id: int, *fields: Any) -> None:
         """Write one event: stamped, encoded and kept before this returns."""
+        if not self.sampled:
+            return
         if not self.opened:
             self.open()
         seq = self.next_seq()
@@ -199,6 +205,8 @@ class RunRecording:
 
     def remark(self, kind: type[events.Event], step_id: int, *fields: Any) -> None:
         """The same for what is no reason to open the run: it is written once there is one, or is much by itself."""
+        if not self.sampled:
+            return
         with self._opening:
             if not self.opened and not self.closed and len(self._remarks) < _MOST_REMARKS:
                 self._remarks.append((kind, step_id, fields))
@@ -207,7 +215,7 @@ class RunRecording:
 
     def tell(self, tag: Any, step_id: int, ts: int, *fields: Any) -> None:
         """The same for an event given by its tag and fields, of a run that is open, at the time when it happened."""
-        if self.closed:
+        if self.closed or not self.sampled:
             return
         seq = self.next_seq()
         told = (tag, seq, step_id, ts, *fields)

@@ -17,6 +17,7 @@ from agentrace.capture.entering import AlsoAsync
 from agentrace.capture.guard import fault
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import RunRecording
+from agentrace.capture.sampling import Unwritten
 from agentrace.capture.scope import FLOW, Flow
 from agentrace.errors import ConfigError
 from agentrace.ids import format_run_id, parse_run_id
@@ -24,21 +25,34 @@ from agentrace.ids import format_run_id, parse_run_id
 P = ParamSpec("P")
 T = TypeVar("T")
 
-NOWHERE: Final = events.Parent()
+NOWHERE: Final = process.NO_PARENT
 """The parent of a run that nothing recorded has started."""
+_UNWRITTEN: Final = "unsampled:"
+"""What stands before a place, as text, in a run that is not written; `agentrace run` knows it, too."""
 
 
 def place_as_text(place: events.Parent) -> str:
-    """``RUN_ID:STEP:FLOW``; empty for :data:`NOWHERE`."""
-    return f"{format_run_id(place.run_id)}:{place.step_id}:{place.flow}" if place.run_id else ""
+    """``RUN_ID:STEP:FLOW``; empty for :data:`NOWHERE`. In a run that is not written ``unsampled:`` stands before it."""
+    if not place.run_id:
+        return ""
+    unwritten = _UNWRITTEN if isinstance(place, Unwritten) else ""
+    return f"{unwritten}{format_run_id(place.run_id)}:{place.step_id}:{place.flow}"
+
+
+def place_in(flow: Flow, hop: str) -> events.Parent:
+    """The place of what the calling code starts: ``hop`` from a flow."""
+    kind = events.Parent if flow.run.sampled else Unwritten
+    return kind(flow.run.id, flow.parent, f"{flow.step_path}/{hop}")
 
 
 def place_from(text: object) -> events.Parent:
     """The place that a text names; :data:`NOWHERE` if it names none, or badly."""
-    run_id, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    told = text if isinstance(text, str) else ""
+    kind = Unwritten if told.startswith(_UNWRITTEN) else events.Parent
+    run_id, _, rest = told.removeprefix(_UNWRITTEN).partition(":")
     step, _, flow = rest.partition(":")
     try:
-        return events.Parent(parse_run_id(run_id), int(step), flow)
+        return kind(parse_run_id(run_id), int(step), flow)
     except ValueError:
         return NOWHERE
 
@@ -54,8 +68,7 @@ def carry() -> str:
     try:
         flow = recording.flow()
         flow.run.open()  # a job may only name a run that exists
-        place = f"{flow.step_path}/{flow.branch('job').path}"
-        return place_as_text(events.Parent(flow.run.id, flow.parent, place))
+        return place_as_text(place_in(flow, flow.branch("job").path))
     except Exception as error:
         fault(error)
         return ""
@@ -64,10 +77,16 @@ def carry() -> str:
 class Begun:
     """A run between its begin and its end, whoever holds it. Nothing is written before its first event."""
 
-    def __init__(self, recording: Recording, name: str | Callable[[], str], parent: events.Parent) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        name: str | Callable[[], str],
+        parent: events.Parent,
+        sample: bool | None,
+    ) -> None:
         self._recording = recording
         self._is_joined = recording.is_one_run
-        self.run: RunRecording = recording.implicit() if self._is_joined else recording.open_run(name, parent)
+        self.run: RunRecording = recording.implicit() if self._is_joined else recording.open_run(name, parent, sample)
         self._inside: Any = self.run.root
 
     def enter(self) -> Flow | None:
@@ -109,7 +128,9 @@ class Begun:
             fault(error)
 
 
-def begin_run(name: str | Callable[[], str], parent: events.Parent = NOWHERE) -> Begun | None:
+def begin_run(
+    name: str | Callable[[], str], parent: events.Parent = NOWHERE, sample: bool | None = None
+) -> Begun | None:
     """A new run of this process; ``None`` where nothing is recorded. In a test that has a trace, the run of the test.
 
     A ``name`` that is a function is asked when the run's first event is written.
@@ -118,7 +139,7 @@ def begin_run(name: str | Callable[[], str], parent: events.Parent = NOWHERE) ->
     if recording is None:
         return None
     try:
-        return Begun(recording, name, parent)
+        return Begun(recording, name, parent, sample)
     except Exception as error:
         fault(error)
         return None
@@ -149,9 +170,11 @@ class run(AlsoAsync):
     Args:
         name: what the run is called; a decorated function's name by default.
         parent: what :func:`carry` gave where the work was sent from; the run is then shown below that place.
+        sample: whether the run is written, whatever the setting ``sample_rate`` says. Below a ``parent`` it is
+            written if that one is.
     """
 
-    def __init__(self, name: str = "", *, parent: str = "") -> None:
+    def __init__(self, name: str = "", *, parent: str = "", sample: bool | None = None) -> None:
         if not isinstance(name, str):
             raise ConfigError(
                 f"agentrace.run was given a {type(name).__name__} as the name of a run",
@@ -159,13 +182,14 @@ class run(AlsoAsync):
             )
         self._name = name
         self._parent = parent
+        self._sample = sample
         self._begun: Begun | None = None
         self._outside: Flow | None = None
 
     @property
     def id(self) -> str:
-        """The run's id; empty while nothing is recorded."""
-        return "" if self._begun is None else format_run_id(self._begun.run.id)
+        """The run's id; empty while nothing is recorded, and for a run that is not written (see ``sample_rate``)."""
+        return "" if self._begun is None or not self._begun.run.sampled else format_run_id(self._begun.run.id)
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """``function`` with each call of it as a run. Raises ``ConfigError`` for what is no function or coroutine."""
@@ -176,10 +200,10 @@ class run(AlsoAsync):
                 do="decorate the function that goes through it, or use `with agentrace.run(...)` inside",
                 slug="not-callable",
             )
-        return _decorated(function, name, self._parent)
+        return _decorated(function, name, self._parent, self._sample)
 
     def __enter__(self) -> run:
-        self._begun = begin_run(self._name, place_from(self._parent))
+        self._begun = begin_run(self._name, place_from(self._parent), self._sample)
         if self._begun is not None:
             self._begun.open()
             self._outside = self._begun.enter()
@@ -191,18 +215,18 @@ class run(AlsoAsync):
             self._begun.end(error)
 
 
-def _decorated(function: Callable[P, T], name: str, parent: str) -> Callable[P, T]:
+def _decorated(function: Callable[P, T], name: str, parent: str, sample: bool | None) -> Callable[P, T]:
     # The block is looked up at the call, so that a decorated function can be pickled and copied like any other.
     if inspect.iscoroutinefunction(function):
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            with run(name, parent=parent):
+            with run(name, parent=parent, sample=sample):
                 return await function(*args, **kwargs)
 
         return cast("Callable[P, T]", functools.wraps(function)(awaited))
 
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        with run(name, parent=parent):
+        with run(name, parent=parent, sample=sample):
             return function(*args, **kwargs)
 
     return functools.wraps(function)(called)

@@ -8,26 +8,27 @@ schedule. Flows travel in one context variable of ours; no other state of the us
 from __future__ import annotations
 
 import itertools
-import threading
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
+
+from agentrace.native import get_ident
 
 if TYPE_CHECKING:
     from agentrace.capture.ordinals import LoopState
     from agentrace.capture.recording import RunRecording
 
-_ident = threading.get_ident
-_work = threading.local()
-"""``given``: the flow whose work this thread is doing, though that is another thread's, and the flow of this work."""
+_ident = get_ident  # of the thread, also for a greenlet
 
 
 class Flow:
     """One line of control under one enclosing step."""
 
     __slots__ = (
+        "__weakref__",
         "_derived",
         "_task",
         "answered",
@@ -118,10 +119,9 @@ class Flow:
             self.owner = ident
             self.thread = self.run.process.thread_ordinal(ident)
             return self
-        work = getattr(_work, "given", None)
+        work = _given.get(_line()) if _given else None
         if work is not None and work[0] is self:
-            given: Flow = work[1]
-            return given.here()
+            return work[1].here()
         derived = self._derived = {} if self._derived is None else self._derived
         found = derived.get(ident)
         if found is None:
@@ -144,14 +144,29 @@ class Apart(Flow):
         return made
 
 
+_given: Final[dict[int, tuple[Flow, Flow]]] = {}
+"""By thread or greenlet: the flow whose work it is doing, though that is another one's, and the flow of this work."""
+
+
+def _line() -> int:
+    """The identity of what is running: of the thread, or of the greenlet where there are any."""
+    greenlet = sys.modules.get("greenlet")
+    return _ident() if greenlet is None else id(greenlet.getcurrent())
+
+
 @contextmanager
 def at_work_for(origin: Flow, flow: Flow) -> Generator[None]:
-    """This thread does what ``origin`` has given to it: what takes itself to be in ``origin`` is in ``flow``."""
-    outside, _work.given = getattr(_work, "given", None), (origin, flow)
+    """What runs here does what ``origin`` has given to it: what takes itself to be in ``origin`` is in ``flow``."""
+    line = _line()
+    outside = _given.get(line)
+    _given[line] = origin, flow
     try:
         yield
     finally:
-        _work.given = outside
+        if outside is None:
+            del _given[line]
+        else:
+            _given[line] = outside
 
 
 FLOW: ContextVar[Any] = ContextVar("agentrace_flow", default=None)

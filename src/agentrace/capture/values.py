@@ -97,6 +97,8 @@ def _flow() -> Flow | None:
 def _record(flow: Flow, source: str, label: str, value: Any) -> None:
     try:
         run = flow.run
+        if not run.sampled:
+            return
         data, _ = run.value(value)
         ordinal, flow.values = flow.values, flow.values + 1
         label, loop = run.clean(label), run.process.running_loop()

@@ -43,6 +43,7 @@ def summary_json(summary: Summary, processes: int = 0, jobs: int = 0) -> dict[st
         "jobs": jobs,
         "replayable": replayable_json(summary.replayable),
         "parent": run_id_json(summary.parent),
+        "sample_rate": summary.sample_rate,
         "mode": summary.mode,
         "source": run_id_json(summary.source),
         "verdict": summary.verdict or None,
@@ -68,6 +69,7 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "python": "" if started is None else started.python,
         "platform": "" if started is None else started.platform,
         "durability": "" if started is None else started.durability,
+        "sample_rate": 1.0 if started is None else started.sample_rate,
         "mode": run.origin.mode,
         "source": run_id_json(run.origin.source_run_id),
         "verdict": run.replay or None,
@@ -158,6 +160,7 @@ def step_json(row: StepRow) -> dict[str, Any]:
         "thread": sent.thread,
         "task": sent.task,
         "tick": state.tick,
+        "scope_quality": "shared" if sent.shared else "exact",
         "input_fidelity": sent.fidelity,
         "output_fidelity": getattr(ended, "fidelity", None),
     }

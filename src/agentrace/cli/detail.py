@@ -83,7 +83,7 @@ def _stream(state: StepState) -> str:
 def _runs_in(state: StepState) -> str:
     sent = state.dispatched
     parts = [f"task {sent.task}" if sent.task else "", f"thread {sent.thread}" if sent.thread else ""]
-    shared = "a flow that several tasks or threads share" if sent.shared else ""
+    shared = "in an order that was a matter of timing" if sent.shared else ""
     return ", ".join(part for part in (*parts, shared) if part)
 
 

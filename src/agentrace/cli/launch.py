@@ -45,6 +45,8 @@ def environment(environ: Mapping[str, str], settings: Mapping[str, str], hash_se
     paths = environ.get("PYTHONPATH")
     env["PYTHONPATH"] = f"{BOOT}{os.pathsep}{paths}" if paths else BOOT
     env["AGENTRACE_BOOT"] = BOOT
+    if env.get("AGENTRACE_PARENT", "").startswith("unsampled:"):  # as capture.runs writes it, which is not loaded here
+        del env["AGENTRACE_PARENT"]  # somebody asks for this run, whatever became of the one around it
     if hash_seed:
         env["PYTHONHASHSEED"] = hash_seed
     elif not environ.get("PYTHONHASHSEED", "").isdigit():

@@ -135,6 +135,8 @@ def _note(entry: Listed, digits: int) -> str:
     below = [counted(n, what) for n, what in ((entry.processes, "process"), (entry.jobs, "job")) if n]
     if below:
         parts.append(f"+{' +'.join(below)}")
+    if 0 < run.sample_rate < 1:
+        parts.append(f"sampled at {run.sample_rate:.3g}")
     if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
         parts.append("no steps")
     parts += [flag.replace("_", " ") for flag in run.health]

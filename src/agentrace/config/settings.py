@@ -76,6 +76,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Names of environment variables whose values may be recorded with a run. No other value is. In the
     variable: separated by commas."""
 
+    sample_rate: float = 1.0
+    """The share of runs that is written, 0 to 1, decided at the beginning of each root run (a request, a job, a
+    `with agentrace.run(...)`, or else the process) by its id. Whatever is below a root is written if the root is:
+    child processes, forks, jobs that were sent with `agentrace.carry()`. A run that is left out leaves no trace,
+    also if it fails. `agentrace.run(..., sample=True)` decides for itself. What `agentrace run`, a replay or a
+    test with a trace records is never left out."""
+
     name: str | None = None
     """What the run of this process is called. Unless it is set: after the program."""
 

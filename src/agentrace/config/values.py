@@ -96,6 +96,13 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError
+    _require(0 <= value <= 1)
+    return float(value)
+
+
 def _path(value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError
@@ -124,6 +131,7 @@ _RETRIEVERS: Final = Kind(
 )
 _PATTERNS: Final = Kind("a list of regular expressions", _patterns_of_text, _patterns)
 _SECONDS: Final = Kind("a number of seconds, at most a day", lambda text: _seconds(float(text)), _seconds)
+_SHARE: Final = Kind("a number from 0 to 1", lambda text: _share(float(text)), _share)
 _PATH: Final = Kind("a path", _path, _path)
 
 KINDS: Final[dict[str, Kind]] = {
@@ -140,6 +148,7 @@ KINDS: Final[dict[str, Kind]] = {
     "logs": _one_of(*get_args(Logs)),
     "output": _one_of(*get_args(Output)),
     "record_env": _TEXTS,
+    "sample_rate": _SHARE,
     "name": _TEXT,
     "workflow": _TEXT,
     "agent": _TEXT,

@@ -7,15 +7,13 @@ holds the GIL; compression releases it. Nothing waits for the thread. At the end
 from __future__ import annotations
 
 import time
-from _thread import start_new_thread
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Lock
 from typing import Final
 
 from agentrace.journal.lanes import LaneFile
 from agentrace.journal.losses import UNWRITTEN, Tombstone
 from agentrace.journal.sealing import OutOfTime, Sealer
+from agentrace.native import SimpleQueue, allocate_lock, sleep, start_new_thread
 
 TURN: Final = 0.000_25
 PAUSE: Final = 0.002
@@ -30,7 +28,7 @@ class Background:
     def __init__(self, root: Path, tombstone: Tombstone) -> None:
         self._sealer = Sealer(root, tombstone)
         self._inbox: SimpleQueue[LaneFile | None] = SimpleQueue()  # None: there will be no more
-        self._turn = Lock()  # held by the one that uses the sealer
+        self._turn = allocate_lock()  # held by the one that uses the sealer
         self._running = False
         self._ending = False
         self._turn_began = 0.0
@@ -68,7 +66,7 @@ class Background:
         if self._ending:
             raise OutOfTime
         if time.perf_counter() - self._turn_began > TURN:
-            time.sleep(PAUSE if self._inbox.qsize() < BEHIND else SHORT_PAUSE)
+            sleep(PAUSE if self._inbox.qsize() < BEHIND else SHORT_PAUSE)
             self._turn_began = time.perf_counter()
 
     def finish(self, last: list[LaneFile], deadline: float) -> bool:

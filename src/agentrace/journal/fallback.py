@@ -12,7 +12,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from threading import Event, RLock, Thread
 from typing import Final
 
 from agentrace.journal.disk import write_fully
@@ -20,6 +19,7 @@ from agentrace.journal.frames import EVENT, HEADER_SIZE, MAX_BODY, OPENED, frame
 from agentrace.journal.lane import LARGEST_SIZE, RETRY_AFTER, Terms, discard, refuse
 from agentrace.journal.lanes import LaneDirectory, LaneFile
 from agentrace.journal.losses import Losses
+from agentrace.native import Repeating, RLock
 
 INTERVAL: Final = 0.01
 HELD_AT_MOST: Final = 64 << 20
@@ -46,8 +46,7 @@ class QueuedLane:
         self._failure: OSError | None = None
         self._retry_at = self._hangs_until = 0.0
         self._draining = False
-        self._thread: Thread | None = None
-        self._stop = Event()
+        self._thread: Repeating | None = None
         self._closed = False
 
     def _enqueue(self, unwritten: bytes) -> None:
@@ -100,17 +99,12 @@ class QueuedLane:
         self.drain()
         with self._state:
             if self._thread is None:
-                thread = Thread(target=self._work, name="agentrace-journal", daemon=True)
                 try:
-                    thread.start()
+                    self._thread = Repeating(self.drain, INTERVAL)
                 except RuntimeError:
                     return self._failure  # the interpreter is ending: each frame is written as it comes
-                self._thread, self.write = thread, self._enqueue
+                self.write = self._enqueue
         return self._failure
-
-    def _work(self) -> None:
-        while not self._stop.wait(INTERVAL):
-            self.drain()
 
     def drain(self) -> None:
         """Write what is queued by now. Does nothing where it is a signal handler that interrupted a drain."""
@@ -225,7 +219,9 @@ class QueuedLane:
         """Write what is queued and stop. What the disk did not take within the timeout is lost, and reported."""
         self._closed, self.write = True, refuse
         self._retry_at = 0.0
-        self._stop.set()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
         if self._disk.acquire(timeout=timeout):
             self.drain()
             self._disk.release()

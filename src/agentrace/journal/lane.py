@@ -14,12 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from mmap import mmap
 from pathlib import Path
-from threading import RLock
 from typing import Final, NamedTuple, Protocol
 
 from agentrace.journal.frames import EVENT, HEADER_SIZE, MAX_BODY, OPENED, frame, scan
 from agentrace.journal.lanes import LaneDirectory, LaneFile
 from agentrace.journal.losses import Losses, Tombstone
+from agentrace.native import RLock
 
 FIRST_SIZE: Final = 256 << 10
 LARGEST_SIZE: Final = 16 << 20

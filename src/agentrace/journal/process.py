@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
 from time import monotonic
 from typing import Final, Literal
 from weakref import WeakSet
@@ -32,6 +32,7 @@ from agentrace.journal.frames import (
 from agentrace.journal.lane import Lane, MappedLane, OnFailure, Terms
 from agentrace.journal.lanes import LaneFile
 from agentrace.journal.losses import Tombstone
+from agentrace.native import Repeating
 
 SYNC_INTERVAL: Final = 0.05
 
@@ -128,8 +129,7 @@ class Journal:
         terms = Terms(root, tombstone, on_failure, retired, durability == "power")
         self._lane: Lane = MappedLane(terms) if verdict.safe else QueuedLane(terms)
         self._synced = terms.synced
-        self._syncer: Thread | None = None
-        self._stop = Event()
+        self._syncer: Repeating | None = None
         self._closed = False
         self._pid = os.getpid()
         _lanes.add(self._lane)
@@ -156,7 +156,9 @@ class Journal:
             return
         self._closed = True
         deadline = monotonic() + timeout
-        self._stop.set()
+        syncer, self._syncer = self._syncer, None
+        if syncer is not None:
+            syncer.stop()
         last = self._lane.close(timeout)
         if self._background is None or self._background.finish(last, deadline):
             self._lane.leave()
@@ -169,15 +171,9 @@ class Journal:
         self._lane.forget()
 
     def _start_syncer(self) -> None:
-        self._syncer = Thread(target=self._sync, name="agentrace-sync", daemon=True)
-        try:
-            self._syncer.start()
-        except RuntimeError:
-            self._syncer = None  # the interpreter is ending: flush() and close() still sync
-
-    def _sync(self) -> None:
-        while not self._stop.wait(SYNC_INTERVAL):
-            self._lane.sync()  # a failure is reported by the next flush(), in a thread that can do something
+        with suppress(RuntimeError):  # the interpreter is ending: flush() and close() still sync
+            # A failure is reported by the next flush(), in a thread that can do something.
+            self._syncer = Repeating(self._lane.sync, SYNC_INTERVAL)
 
 
 _lanes: WeakSet[Lane] = WeakSet()

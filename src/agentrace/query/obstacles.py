@@ -20,6 +20,7 @@ REDACTED: Final = re.compile(rb"(?:\xe2\x9f\xa8|\\u27[eE]8)redacted:")
 _REDACTED_VALUES: Final = frozenset({tags.REDACTED, tags.REDACTED_BYTES})
 _MAY_HOLD: Final = re.compile(b"[%c%c%c]" % (tags.PAYLOAD, tags.REDACTED, tags.REDACTED_BYTES))
 _SHOWN: Final = 5
+_SHARED: Final = "several tasks or threads shared a flow, or trio or gevent chose whose turn it was"
 
 
 class Replayable(Struct, frozen=True):
@@ -131,7 +132,7 @@ def _hash_seed(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]
 def _timing(_: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
     shared = [step for step in answered if step.dispatched.shared]
     if shared:
-        yield f"the order of {_steps(shared)} was a matter of timing: several tasks or threads shared a flow"
+        yield f"the order of {_steps(shared)} was a matter of timing: {_SHARED}"
 
 
 def _arguments(_: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Summary(Struct, frozen=True):
     replayable: Replayable = Replayable()
     parent: bytes = b""
     """The run that started this one's process, 16 bytes; empty for none."""
+    sample_rate: float = 1.0
+    """The share of root runs like it that were written, 0 to 1."""
     mode: str = "live"
     """``live``, ``replay`` or ``fork``."""
     source: bytes = b""
@@ -79,6 +81,7 @@ def _summary(record: RunRecord, meant: Meaning) -> Summary:
         inferred=len(meant.calls),
         replayable=meant.replayable,
         parent=run.parent.run_id,
+        sample_rate=1.0 if run.started is None else run.started.sample_rate,
         mode=run.origin.mode,
         source=run.origin.source_run_id,
         verdict=run.replay,

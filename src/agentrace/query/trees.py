@@ -189,7 +189,14 @@ class _Builder:
             for other in others
             for reason in other.replayable.because
         ]
-        return replace(first.replayable, because=[*first.replayable.because, *lacking])
+        own = first.replayable.caveats
+        also = [
+            f"process {other.run_id.hex()[:12]}: {caveat}"
+            for other in others
+            for caveat in other.replayable.caveats
+            if caveat not in own
+        ]
+        return replace(first.replayable, because=[*first.replayable.because, *lacking], caveats=[*own, *also])
 
     def _children(self, record: RunRecord) -> _Children:
         steps = record.trace.steps

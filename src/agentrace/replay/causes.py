@@ -32,6 +32,8 @@ class Circumstances(Struct, frozen=True):
     incomplete: bool = False
     """Whether the record has no end, or lacks events."""
     hash_seed_differs: bool = False
+    shared: bool = False
+    """Whether the order of some of the recorded calls was a matter of timing."""
 
 
 class _Volatile(Struct, frozen=True):
@@ -84,6 +86,12 @@ def likely_cause(code: str, recorded: Any, live: Any, known: Circumstances) -> t
             "the code changed",
             f"the source of {', '.join(changed[:4])} is not the recorded one",
             "check out the recorded code, or record again",
+        )
+    if known.shared and code in ("CALL_CHANGED", "CALL_MOVED", "CALL_OUT_OF_ORDER"):
+        return (
+            "the order of these calls is a matter of timing",
+            "several tasks, threads or processes shared a flow or took jobs from one queue in the recorded run",
+            "give each job a place of its own: a task, a pool's submit(), or agentrace.run(parent=agentrace.carry())",
         )
     if code == "CALL_CHANGED":
         for volatile in _VOLATILE:

@@ -9,13 +9,13 @@ calls that were made, timers that fired, other answers. In event loops the itera
 from __future__ import annotations
 
 import threading
-from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from agentrace.capture.answers import END, control_passed
-from agentrace.replay import waiting
+from agentrace.native import get_ident
+from agentrace.replay import in_trio, waiting
 from agentrace.replay.clock import Clock
 from agentrace.replay.loops import InLoop
 from agentrace.replay.marks import BEGIN, TIMER, Mark, Order
@@ -63,6 +63,7 @@ class Turnstile:
                 self._of_step.setdefault(mark.step, []).append(index)
         self._threads: dict[int, Parked] = {}
         """Gates that threads wait for."""
+        self._trio = in_trio.InTrio(self)
         self._loops: dict[int, InLoop] = {}
         self._clock = Clock(order.marks)
         self._endless: dict[int, tuple[Any, Any]] = {}
@@ -128,10 +129,11 @@ class Turnstile:
 
     async def turn(self, step: int, exchange: int, part: int) -> None:
         """The same for a coroutine of an asyncio loop."""
-        loop = waiting.running_loop()
+        loop = None if in_trio.trio() is not None else waiting.running_loop()  # it may be a guest of asyncio
         gate = self._places.get((step, exchange, part))
         if loop is None:
-            self.wait(step, exchange, part)
+            if not await self._trio.turn(gate):
+                self.wait(step, exchange, part)
             return
         if gate is None or self.free or self._passed[gate]:
             if gate is None or self._marks[gate].suspended:
@@ -175,8 +177,9 @@ class Turnstile:
 
     async def endless(self, step: int) -> None:
         """Return only when the cancellation that ended ``step`` in the recorded run cannot come any more."""
-        loop = waiting.running_loop()
+        loop = None if in_trio.trio() is not None else waiting.running_loop()
         if loop is None:
+            await self._trio.endless(step)
             return
         future = loop.create_future()
         with self.lock:
@@ -256,10 +259,12 @@ class Turnstile:
         return self._settling.settled(get_ident(), self._apart_ns[gate], asked)
 
     def _parked(self) -> list[Parked]:
-        return [*self._threads.values(), *(one for loop in self._loops.values() for one in loop.parked.values())]
+        apart = (*self._threads.values(), *self._trio.parked.values())
+        return [*apart, *(one for loop in self._loops.values() for one in loop.parked.values())]
 
     def _is_parked(self, index: int) -> bool:
-        return index in self._threads or any(index in loop.parked for loop in self._loops.values())
+        apart = index in self._threads or index in self._trio.parked
+        return apart or any(index in loop.parked for loop in self._loops.values())
 
     def _loop(self, loop: Any) -> InLoop:
         found = self._loops.get(id(loop))
@@ -286,6 +291,7 @@ class Turnstile:
         for gate, parked in self._threads.items():
             if gate <= following:
                 parked.go()  # it looks for itself
+        self._trio.rouse(following)
         for loop in self._loops.values():
             loop.rouse()
 

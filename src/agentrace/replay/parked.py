@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable
 from typing import Any
 
 from agentrace.replay import waiting
+from agentrace.replay.in_gevent import lock
 
 
 class Parked:
@@ -31,7 +31,7 @@ class Parked:
         self.strict = False
         """Whether it was let go in vain, so that it waits until everything before it has come about."""
         if loop is None:
-            self.lock = allocate_lock()
+            self.lock = lock()
             self.lock.acquire()
 
     def go(self) -> None:

@@ -11,6 +11,8 @@ from typing import NoReturn
 from agentrace.capture.answers import control_passed
 from agentrace.capture.scope import FLOW
 from agentrace.capture.step import Step
+from agentrace.replay import in_gevent
+from agentrace.replay.in_trio import trio
 from agentrace.replay.marks import Order
 from agentrace.replay.order import Turnstile
 from agentrace.replay.parked import end
@@ -45,10 +47,13 @@ class InTurn:
             import asyncio
 
             loop = asyncio._get_running_loop()
+            library = None if loop is not None else trio()
             if loop is not None:
                 over = loop.create_future()
                 loop.call_later(left, end, over)
                 await over
+            elif library is not None:
+                await library.sleep(left)
         with self._inside():
             if self._turnstile is not None:
                 await self._turnstile.turn(self._source, exchange, part)
@@ -58,6 +63,8 @@ class InTurn:
 
     def never(self) -> NoReturn:
         """A thread that was still at work when the recorded program ended goes on until this one does."""
+        if self._turnstile is not None and in_gevent.endless(self._turnstile, self._source):
+            raise self._hangs()
         while threading.current_thread().daemon and self._turnstile is not None and not self._turnstile.free:
             time.sleep(0.05)
         raise self._hangs()

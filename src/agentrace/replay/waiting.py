@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from agentrace.native import get_ident
+
 
 def _never(_: FrameType) -> bool:
     return False
@@ -47,6 +49,19 @@ def _called(frame: FrameType) -> bool:
     return outer is not None and bool(ready(outer.f_locals.get("self")))
 
 
+def _has_job(frame: FrameType) -> bool:
+    """A thread of trio: it has been given something."""
+    return getattr(frame.f_locals.get("self"), "_job", None) is not None
+
+
+def _has_tasks(frame: FrameType) -> bool:
+    """The thread that trio runs in: something is to run there."""
+    outer = frame.f_back
+    runner: Any = None if outer is None else outer.f_locals.get("runner")
+    queue = getattr(runner, "entry_queue", None)
+    return queue is not None and (bool(runner.runq) or queue.size() > 0)
+
+
 def _has_work(frame: FrameType) -> bool:
     """A worker of a pool: it has been given something."""
     work = frame.f_locals.get("work_queue")
@@ -63,9 +78,11 @@ _BLOCKED_IN: Final[dict[tuple[str, str], Callable[[FrameType], bool]]] = {
     ("concurrent/futures/thread.py", "_worker"): _has_work,
     ("subprocess.py", "_try_wait"): _never,
     ("multiprocessing/popen_fork.py", "poll"): _never,
+    ("trio/_core/_thread_cache.py", "_work"): _has_job,
+    ("trio/_core/_io_epoll.py", "get_events"): _has_tasks,
 }
-"""File of the standard library and function of the top Python frame of a thread that is blocked, or has nothing to do;
-and how one sees that what it waits for has come about, so that it is about to go on."""
+"""File of the standard library, or of trio, and function of the top Python frame of a thread that is blocked, or has
+nothing to do; and how one sees that what it waits for has come about, so that it is about to go on."""
 
 
 _TURNS: Final = frozenset({"_sleep", "never"})
@@ -113,7 +130,7 @@ def others_blocked(but: frozenset[int] | None = None) -> bool:
     frames = _frames()
     if len(frames) == 1:
         return True
-    mine = threading.get_ident()
+    mine = get_ident()
     found = True
     for ident, frame in frames.items():  # all are looked at, so that each is seen standing still
         if ident != mine:
@@ -170,6 +187,9 @@ def _asked(code: CodeType) -> Callable[[FrameType], bool] | None:
     file, name = code.co_filename, code.co_name
     if os.path.dirname(file) == _HERE:
         return _never if name in _WAITING_HERE else None
+    _, of_trio, rest = file.rpartition("/trio/_core/")
+    if of_trio:
+        return _BLOCKED_IN.get((f"trio/_core/{rest}", name))
     return _BLOCKED_IN.get((file[len(_STANDARD) :], name)) if file.startswith(_STANDARD) else None
 
 

@@ -13,7 +13,6 @@ from msgspec import Struct
 from agentrace import config
 from agentrace.capture import process
 from agentrace.capture.guard import faults, say
-from agentrace.capture.scope import FLOW
 from agentrace.errors import AgentraceError
 from agentrace.ids import format_run_id
 from agentrace.runtime.assembly import Runtime
@@ -36,6 +35,8 @@ class Status(Struct, frozen=True):
     """Events that could not be kept, over all open runs."""
     faults: int
     """Faults of agentrace itself that were caught in this process."""
+    sampled: bool = True
+    """Whether the run that the calling code is in is written: one of those that ``sample_rate`` leaves out is not."""
 
 
 def init(**settings: object) -> Status:
@@ -105,11 +106,12 @@ def status() -> Status:
     runtime, recording = _runtime, process.current
     if runtime is None or recording is None:
         return Status(False, "", "", 0, faults())
-    flow = FLOW.get()
+    flow = recording.flow_given()
     runs = list(recording.runs())
     current = flow.run if flow is not None and not flow.run.closed else runs[0] if runs else None
     run_id = format_run_id(current.id) if current is not None and current.opened else ""
-    return Status(True, str(runtime.settings.home), run_id, sum(run.lost for run in runs), faults())
+    sampled = current is None or current.sampled
+    return Status(True, str(runtime.settings.home), run_id, sum(run.lost for run in runs), faults(), sampled)
 
 
 def _working_directory() -> Path:

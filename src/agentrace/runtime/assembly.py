@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentrace import events
-from agentrace.capture import carriers, loop_carriers, patches, process
+from agentrace.capture import carriers, competing, gevent_carriers, loop_carriers, patches, process, trio_carriers
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.hearing import Hearing
@@ -17,6 +17,7 @@ from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
 from agentrace.capture.runs import place_from
+from agentrace.capture.sampling import Unwritten, is_drawn
 from agentrace.config import Settings
 from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
@@ -60,6 +61,7 @@ class Runtime:
         self.tape = tape
         self.origin = origin
         self.watch = ImportWatch()
+        self.greenlets = gevent_carriers.Greenlets()
         self.instrumentation = Instrumentation(
             self.watch,
             {"tool": [tool for tool in settings.tools if tool != AUTO], "retriever": settings.retrievers},
@@ -106,10 +108,16 @@ class Runtime:
         _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self._over, self._before_fork, self._after_fork
         self.watch.install()
         carriers.carry_threads()
+        self.watch.when("queue", competing.watch_queues)
         carriers.carry_execs(self._environment, self.close)
         self.watch.when("asyncio.base_events", loop_carriers.carry_asyncio)
         self.watch.when("uvloop", loop_carriers.carry_uvloop)
         self.watch.when("anyio.to_thread", loop_carriers.carry_worker_threads)
+        self.watch.when("trio._core._run", trio_carriers.carry_trio)
+        self.watch.when("trio._core._run", self._know_trio)
+        self.watch.when("trio.to_thread", trio_carriers.carry_trio_threads)
+        self.watch.when("gevent", self._know_gevent)
+        self.watch.when("gevent.threadpool", gevent_carriers.carry_gevent_threads)
         self.watch.when("asyncio.tasks", self._know_asyncio)
         self.watch.when("asyncio.tasks", loop_carriers.carry_completions)
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
@@ -169,6 +177,7 @@ class Runtime:
         self.hearing.end()
         self.instrumentation.remove()
         self.watch.remove()
+        self.greenlets.remove()
         patches.restore_types()
         carriers.restore_all()
 
@@ -239,11 +248,25 @@ class Runtime:
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
-    def _new_run(self, parent: events.Parent, name: process.RunName) -> RunRecording:
+    def _new_run(self, parent: events.Parent, name: process.RunName, sample: bool | None) -> RunRecording:
         def started(run: RunRecording) -> events.WorkflowStarted:
             return self._started(run, parent, run.clean(name() if callable(name) else name))
 
-        return RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
+        run = RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
+        if self.tape is None and not self.recording.is_one_run:  # what is replayed, and a test with a trace, is whole
+            self._sample(run, parent, sample)
+        run.root.shared = children.shares_jobs()
+        return run
+
+    def _sample(self, run: RunRecording, parent: events.Parent, sample: bool | None) -> None:
+        """Decide whether a run is written; one below another goes with that one."""
+        if parent.run_id:
+            run.sampled = not isinstance(parent, Unwritten)
+        elif sample is not None:
+            run.sampled = sample
+        else:
+            run.sample_rate = self.settings.sample_rate
+            run.sampled = is_drawn(run.id, run.sample_rate)
 
     def _recorder(self, run_id: bytes) -> Recorder:
         if self._given_recorder is not None:
@@ -293,6 +316,7 @@ class Runtime:
             excluded=list(settings.exclude_urls),
             tools=list(settings.tools),
             retrievers=list(settings.retrievers),
+            sample_rate=run.sample_rate,
         )
 
     def _durability(self) -> str:
@@ -358,7 +382,9 @@ class Runtime:
         self.hearing.forget()
         if journal is not None:
             journal.forget()
+        besides = self.scope.besides
         self.scope = self.recording.scope = ProcessScope()
+        self.scope.besides = besides
         if "asyncio.tasks" in sys.modules:
             self._know_asyncio(sys.modules["asyncio.tasks"])
         if self._forking is not None:
@@ -392,3 +418,10 @@ class Runtime:
     def _know_asyncio(self, module: Any) -> None:
         self.scope.running_loop = module.events._get_running_loop
         self.scope.current_task = module.current_task
+
+    def _know_trio(self, module: Any) -> None:
+        self.scope.besides.append(trio_carriers.others_in_trio(module))
+
+    def _know_gevent(self, module: Any) -> None:
+        self.greenlets.carry(module)
+        self.scope.besides.append(self.greenlets.beside_others)

@@ -20,7 +20,7 @@ def begin() -> None:
     if surroundings.is_own_command():
         return
     try:
-        runtime.init()
+        runtime.init(sample_rate=1.0)  # somebody asked for this very run
         _open_at_once()
     except RecordingFailed as error:  # only raised where a program must not run unrecorded
         say(f"agentrace: the program is not started: {error}")

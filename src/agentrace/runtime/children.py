@@ -10,7 +10,7 @@ from typing import Final
 
 from agentrace.capture.carriers import TOLD
 from agentrace.capture.process import Recording
-from agentrace.capture.runs import place_as_text, place_from
+from agentrace.capture.runs import place_as_text, place_from, place_in
 from agentrace.capture.scope import Flow
 from agentrace.events import Parent
 
@@ -42,10 +42,11 @@ def parent_here() -> Parent:
 def branch_process(recording: Recording) -> Parent:
     """The place of a child process that the calling code is about to start."""
     flow = recording.flow()
-    place = f"{flow.step_path}/{flow.branch('process').path}"
-    if not flow.run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps of its own
-        return Parent(recording.parent.run_id, recording.parent.step_id, f"{recording.parent.flow}{place}")
-    return Parent(flow.run.id, flow.parent, place)
+    place = place_in(flow, flow.branch("process").path)
+    run = flow.run
+    if run.sampled and not run.opened and _is_child(recording, flow):  # e.g. a fork server: it takes no steps itself
+        return Parent(recording.parent.run_id, recording.parent.step_id, f"{recording.parent.flow}{place.flow}")
+    return place
 
 
 def _is_child(recording: Recording, flow: Flow) -> bool:
@@ -59,6 +60,13 @@ def place(recording: Recording) -> str:
     if not _is_child(recording, flow):
         flow.run.open()  # a child may only name a run that exists
     return place_as_text(branch_process(recording))
+
+
+def shares_jobs() -> bool:
+    """Whether this process is a worker of a pool: which of its processes gets which job is a matter of timing."""
+    module = sys.modules.get("multiprocessing.process")
+    target = None if module is None else getattr(module.current_process(), "_target", None)
+    return getattr(target, "__module__", None) in ("multiprocessing.pool", "concurrent.futures.process")
 
 
 def environment(recording: Recording, home: str, given: Mapping[str, str], boot: str = "") -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from agentrace.capture import behind, call, exchange, recording
 from agentrace.capture.carriers import replace
+from agentrace.native import get_ident
 
 
 class Ending:
@@ -181,7 +182,7 @@ def let_writers_finish() -> None:
 
 
 def _others_are_writing() -> bool:
-    mine = threading.get_ident()
+    mine = get_ident()
     for ident, top in sys._current_frames().items():
         frame: FrameType | None = None if ident == mine or top.f_code in _WAITING else top
         for _ in range(_FRAMES):
