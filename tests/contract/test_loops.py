@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import agentrace
 from agentrace.query import RunRecord
-from tests.contract.loops_subject import LOOPS, PROGRAMS, SEQUENTIAL, ask, look, slow, tasks
+from tests.contract.loops_subject import LOOPS, PROGRAMS, SEQUENTIAL, ask, look, slow, tasks, threads
 from tests.unit.replays import record_of, replayed
 
 Run = Callable[[Callable[[], Any]], Any]
@@ -41,7 +41,10 @@ def test_every_loop_tells_the_same_tree(loop: str, program: Callable[[], Any]) -
     _, record = recorded(loop, program)
     _, of_asyncio = recorded("asyncio", program)
 
-    assert tree(record) == tree(of_asyncio)
+    expected = tree(of_asyncio)
+    if program is threads and loop in ("uvloop", "trio"):  # asyncio's own loops tell what a thread gives to them
+        expected = [(path.replace("/posted:0/task:0", "/worker:0"), outcome) for path, outcome in expected]
+    assert sorted(tree(record)) == sorted(expected)
     assert all(step.ended is not None for step in record.trace.steps.values())
 
 
