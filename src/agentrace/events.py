@@ -16,8 +16,8 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-FORMAT_VERSION = "1.0"
-"""Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.1, a change 2.0."""
+FORMAT_VERSION = "1.1"
+"""Version of the trace format, stamped into every ``WorkflowStarted``. An addition makes it 1.2, a change 2.0."""
 _BEFORE = "0.1"
 """The version of which all that was kept says the same in 1.0."""
 
@@ -239,7 +239,7 @@ class StepDispatched(Event, frozen=True, tag=3):
     input: Value = NO_VALUE
     """Arguments: ``{parameter: value}`` for a function, the request's JSON for a provider call."""
     fidelity: str = "exact"
-    """``exact``, ``structural`` or ``opaque``: the worst in ``input``."""
+    """``exact``, ``structural`` or ``opaque``: the worst in ``input``, but for what is ``ignored``."""
     integration: str = ""
     """What captured it: an integration's name, empty for decorators."""
     call_site: str = ""
@@ -251,6 +251,8 @@ class StepDispatched(Event, frozen=True, tag=3):
     tick: int = 0
     """Iteration of the event loop in which it was dispatched, counted as in ``StepCompleted``; a step that ended in the
     same one never passed control to the loop. 0 outside loops and where it is not known."""
+    ignored: list[str] = []
+    """Parameters in ``input`` whose values make it no other call: a request id, a client. From 1.1 on."""
 
 
 class StepCompleted(Event, frozen=True, tag=4):
@@ -261,7 +263,8 @@ class StepCompleted(Event, frozen=True, tag=4):
     fidelity: str = "exact"
     """``exact``, ``structural``, ``opaque``, or ``exchange``: the output is made again from the recorded exchanges."""
     codec: str = "canonical/1"
-    """How ``output`` is encoded."""
+    """How ``output`` is encoded. From 1.1 on it may be the name of the program's codec that gave it (see ``CODED`` among
+    the values); elements of a stream name theirs themselves."""
     outcome: str = "ok"
     """``ok``; for streams ``exhausted`` or ``closed_by_consumer``."""
     chunks: int = 0
@@ -276,7 +279,8 @@ class StepCompleted(Event, frozen=True, tag=4):
     """Number of exchanges recorded under the step."""
     shape: str = ""
     """What a plain function gave its caller instead of a value: ``coroutine``, ``generator`` or ``async_generator``,
-    which is what was recorded then; empty for a value, and for functions that say so themselves."""
+    and from 1.1 on ``contextmanager`` or ``asynccontextmanager``, which is what was recorded then; empty for a value,
+    and for functions that say so themselves."""
     behind: int = 0
     """How many callbacks that were ready when the iteration began came after this in it, without those of calls that a
     replay answers. 0 outside loops, and where it is not known."""

@@ -19,8 +19,8 @@ from agentrace.canonical import tags
 from agentrace.canonical.bodies import SMALLEST, BodyHistory
 from agentrace.canonical.history import History, ListKey, Unfolding, json_key, python_key
 from agentrace.canonical.needs import Redaction, Sink
-from agentrace.canonical.objects import Shape, described, shape_of, type_name
-from agentrace.canonical.scalars import REBUILT, SCALARS, SUBCLASSES, whole_number
+from agentrace.canonical.objects import Shape, described, shape_of, type_name, why_opaque
+from agentrace.canonical.scalars import REBUILT, SCALARS, SUBCLASSES, is_text, whole_number
 
 INLINE_LEAF: Final = 512
 """Characters or bytes from which a str or bytes is stored as a payload of its own."""
@@ -64,6 +64,14 @@ class Encoder:
     def encode_json(self, value: object) -> tuple[Raw, str]:
         """The same for a value that goes over a wire as JSON, where a tuple is a list and an enum its value."""
         return self._encode(value, json_key)
+
+    def coded(self, codec: str, value: Raw) -> Raw:
+        """What a codec of the program gave, with its name."""
+        return Raw(_encode(Ext(tags.CODED, _encode((codec, value)))))
+
+    def opaque(self, value: object, reason: str) -> Raw:
+        """What stands for a value that cannot be encoded, for a reason that only the caller knows."""
+        return Raw(_encode(_Walk(self).opaque(value, reason)))
 
     def forget(self) -> None:
         """Remember nothing: used when payloads may not have been kept, so that they are stored again."""
@@ -167,7 +175,7 @@ class Encoder:
         """``False``: a harmless key; text: what stands for its value; ``True``: a key whose value may be a secret;
         ``None``: a key that must be told otherwise."""
         secret = self._redaction.field(key) or self._redaction.perhaps(key)
-        plain = len(key) < INLINE_LEAF and _is_text(key) and self._redaction.text(key) is None
+        plain = len(key) < INLINE_LEAF and is_text(key) and self._redaction.text(key) is None
         if len(self._keys) >= _REMEMBERED_TEXTS:
             self._keys.clear()
         return self._keys.setdefault(key, secret if plain else None)
@@ -335,7 +343,7 @@ class _Walk:
             return self._inside(value, depth, lambda v, d: self._object(shape, v, d))
         plain = next((plain for base, plain in SUBCLASSES if issubclass(cls, base)), None)
         if plain is None:
-            return self.opaque(value, "no codec for this type")
+            return self.opaque(value, why_opaque(cls))
         if cls not in REBUILT or getattr(value, "__dict__", None):
             self.structural()
         return self._inside(value, depth, lambda v, d: self._subclass(v, plain, d))
@@ -370,7 +378,7 @@ class _CarefulWalk(_Walk):
             return _encode(self.opaque(value, "changed while it was read"))
 
     def _any_text(self, value: str) -> Any:
-        if _is_text(value):
+        if is_text(value):
             return self._encoder._text(value)
         found = self._encoder._redaction.text(value)
         text = value if found is None else found.text
@@ -384,14 +392,6 @@ class _CarefulWalk(_Walk):
 
     def _items(self, code: int, value: Any, depth: int) -> Ext:
         return super()._items(code, list(value), depth)
-
-
-def _is_text(text: str) -> bool:
-    """Whether UTF-8 can say it."""
-    try:
-        return text.isascii() or text.encode() is not None
-    except UnicodeEncodeError:
-        return False
 
 
 _DIFFICULT: Final = (UnicodeEncodeError, OverflowError, RuntimeError)

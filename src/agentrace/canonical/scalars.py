@@ -125,3 +125,11 @@ SUBCLASSES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 
 REBUILT: Final = frozenset({bytearray, collections.OrderedDict, collections.Counter})
 """Of these, the ones that decoding rebuilds as they were."""
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can say it."""
+    try:
+        return text.isascii() or text.encode() is not None
+    except UnicodeEncodeError:
+        return False
