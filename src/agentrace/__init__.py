@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agentrace.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from agentrace.capture.codec import Codec
     from agentrace.capture.decorators import (
         agent,
         embedding,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from agentrace.runtime.notebook import load_ipython_extension, unload_ipython_extension
 
 _HOMES = {
+    "agentrace.capture.codec": ("Codec",),
     "agentrace.capture.decorators": (
         "agent",
         "embedding",
@@ -62,6 +64,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ASGIMiddleware",
     "AgentraceError",
+    "Codec",
     "ReplayDivergence",
     "Status",
     "WSGIMiddleware",

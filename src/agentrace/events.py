@@ -263,8 +263,8 @@ class StepCompleted(Event, frozen=True, tag=4):
     fidelity: str = "exact"
     """``exact``, ``structural``, ``opaque``, or ``exchange``: the output is made again from the recorded exchanges."""
     codec: str = "canonical/1"
-    """How ``output`` is encoded. From 1.1 on it may be the name of the program's codec that gave it (see ``CODED`` among
-    the values); elements of a stream name theirs themselves."""
+    """How ``output`` is encoded: canonically, or, from 1.1 on, by the program's codec of this name, which gave what
+    stands in a ``CODED`` value. Elements of a stream say so themselves."""
     outcome: str = "ok"
     """``ok``; for streams ``exhausted`` or ``closed_by_consumer``."""
     chunks: int = 0

@@ -188,7 +188,7 @@ class Reader:
         name, text, reason = load(data)
         raise ValueUndecodable(
             f"the record only describes this value: {text} ({name}: {reason})",
-            do="return a dataclass, a pydantic model or JSON-like data from the recorded function",
+            do="return a dataclass, a pydantic model or JSON-like data from the recorded function, or give it a codec",
         )
 
     def _json(self, value: Any, depth: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol
@@ -292,7 +293,16 @@ async def answered_async_stream(step: Step) -> AsyncGenerator[Any, Any]:
             playback.sent = yield item[0]
 
 
+def _managed(step: Step, make: Callable[..., Any], stream: Callable[[Step], Any]) -> Any:
+    """What the record holds, as a context manager: entering gives what was yielded, and leaving does what that did."""
+    step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
+    step.shape = step.answer.shape
+    return make(lambda: stream(step))()
+
+
 _SHAPES: Final[dict[str, Callable[[Step], Any]]] = {
+    "contextmanager": lambda step: _managed(step, contextlib.contextmanager, answered_stream),
+    "asynccontextmanager": lambda step: _managed(step, contextlib.asynccontextmanager, answered_async_stream),
     "coroutine": awaited_answer,
     "generator": answered_stream,
     "async_generator": answered_async_stream,

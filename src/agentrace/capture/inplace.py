@@ -12,13 +12,16 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from agentrace.capture.shapes import wrap
+from agentrace.capture import blocks, driving
+from agentrace.capture.shapes import recorder, wrap
 from agentrace.capture.step import Spec
 
 _TARGET: Final = "agentrace: what to call"
 
 
-_OWN_FILES: Final = frozenset({wrap.__code__.co_filename, (lambda: None).__code__.co_filename})
+_OWN_FILES: Final = frozenset(
+    function.__code__.co_filename for function in (recorder, driving.driver, blocks.block, lambda: None)
+)
 
 
 def _plain(*args: Any, **kwargs: Any) -> Any:

@@ -19,6 +19,7 @@ REDACTED: Final = re.compile(rb"(?:\xe2\x9f\xa8|\\u27[eE]8)redacted:")
 """The mark that redaction leaves in a body, as UTF-8 and as JSON escapes it."""
 _REDACTED_VALUES: Final = frozenset({tags.REDACTED, tags.REDACTED_BYTES})
 _MAY_HOLD: Final = re.compile(b"[%c%c%c]" % (tags.PAYLOAD, tags.REDACTED, tags.REDACTED_BYTES))
+_MAY_DESCRIBE: Final = re.compile(b"[%c%c]" % (tags.PAYLOAD, tags.OPAQUE))
 _SHOWN: Final = 5
 
 
@@ -78,10 +79,15 @@ def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inf
         yield from described.unsupported
 
 
-def _described_only(_: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
+def _described_only(record: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
     opaque = [s for s in answered if isinstance(s.ended, StepCompleted) and s.ended.fidelity == "opaque"]
     if opaque:
         yield f"the record only describes what {_steps(opaque)} returned"
+    elements = [
+        s for s in answered if any(_is_described(record, c.data) for c in record.elements(s.id) if c.op == "yield")
+    ]
+    if elements:
+        yield f"the record only describes what {_steps(elements)} handed over"
     missing = [
         s
         for s in answered
@@ -151,6 +157,10 @@ def _own_faults(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred
 
 
 _CAVEATS: Final[tuple[_Look, ...]] = (_hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
+
+
+def _is_described(record: RunRecord, value: Value) -> bool:
+    return _MAY_DESCRIBE.search(value) is not None and tags.OPAQUE in record.tags_in(value)
 
 
 def _serves_a_mark(record: RunRecord, step: StepState) -> bool:
