@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
@@ -13,15 +14,25 @@ REST: Final = "*args"
 """The name under which positional arguments beyond the named parameters are told."""
 
 
+class Instance(enum.Enum):
+    """Where the first parameter of what is called is an instance, which is not told."""
+
+    BY_NAME = enum.auto()
+    """If it is called ``self`` or ``cls``, and stands in a class."""
+    GIVEN = enum.auto()
+    """It is, whatever it is called."""
+    BOUND = enum.auto()
+    """It is, by its name, and the one who calls does not give it."""
+
+
 def arguments(
-    function: Callable[..., Any], *, is_method: bool = False
+    function: Callable[..., Any], instance: Instance = Instance.BY_NAME
 ) -> Callable[[tuple[Any, ...], Mapping[str, Any]], Any]:
     """How the arguments of a call of ``function`` are told: ``{parameter: value}``, without ``self``.
 
-    Calls whose arguments do not fit the signature are told as ``{"args": [...], "kwargs": {...}}``. ``is_method``: the
-    first one is not told, whatever its name.
+    Calls whose arguments do not fit the signature are told as ``{"args": [...], "kwargs": {...}}``.
     """
-    names, skip = _parameters(function, is_method)
+    names, skip = _parameters(function, instance)
     if names is None:
         return lambda args, kwargs: {"args": list(args), "kwargs": dict(kwargs)} if args else dict(kwargs)
     count = len(names)
@@ -43,7 +54,7 @@ def arguments(
     return told
 
 
-def _parameters(function: Callable[..., Any], is_method: bool) -> tuple[tuple[str, ...] | None, int]:
+def _parameters(function: Callable[..., Any], instance: Instance) -> tuple[tuple[str, ...] | None, int]:
     """Names of the positional parameters, and how many of them (``self``, ``cls``) are not told."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
@@ -52,8 +63,9 @@ def _parameters(function: Callable[..., Any], is_method: bool) -> tuple[tuple[st
     names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     in_class = "." in getattr(function, "__qualname__", "").rpartition("<locals>.")[2]
     binds = isinstance(function, FunctionType) or _is_bound_like_one(function)
-    skip = 1 if is_method or (in_class and names[:1] in (("self",), ("cls",)) and binds) else 0
-    return names[skip:], skip
+    is_named = in_class and names[:1] in (("self",), ("cls",)) and binds
+    first = 1 if instance is Instance.GIVEN or is_named else 0
+    return names[first:], 0 if instance is Instance.BOUND else first
 
 
 def _is_bound_like_one(function: Callable[..., Any]) -> bool:

@@ -37,7 +37,8 @@ class Codec(Struct, frozen=True):
     decode: Callable[[Any], Any]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isprintable() or self.name in ("", CANONICAL):
+        name: Any = self.name
+        if not isinstance(name, str) or not name.isprintable() or name in ("", CANONICAL):
             raise ConfigError(
                 f"a codec cannot be named {self.name!r}", do='give it a short printable name, such as "image/1"'
             )

@@ -16,20 +16,20 @@ from typing import Any, Final
 
 from agentrace.capture import blocks, process, scope
 from agentrace.capture.answers import answered, answered_async_stream, answered_stream, answering, awaited_answer
-from agentrace.capture.arguments import arguments
+from agentrace.capture.arguments import Instance, arguments
 from agentrace.capture.call import begin, complete, fail
 from agentrace.capture.driving import async_driver, driver
 from agentrace.capture.step import Spec, Step
 
 
-def wrap(function: Callable[..., Any], spec: Spec) -> Callable[..., Any]:
+def wrap(function: Callable[..., Any], spec: Spec, instance: Instance = Instance.BY_NAME) -> Callable[..., Any]:
     """A plain function of ``function``'s own shape that records each call of it and looks like it."""
-    return functools.wraps(function)(recorder(function, spec))
+    return functools.wraps(function)(recorder(function, spec, instance))
 
 
-def recorder(function: Callable[..., Any], spec: Spec, *, is_method: bool = False) -> Callable[..., Any]:
-    """The same, looking like nothing. ``is_method``: the first argument is the instance, which is not told."""
-    told = arguments(function, is_method=is_method)
+def recorder(function: Callable[..., Any], spec: Spec, instance: Instance = Instance.BY_NAME) -> Callable[..., Any]:
+    """The same, looking like nothing."""
+    told = arguments(function, instance)
     if isinstance(function, FunctionType) and blocks.shape_of(function):
         return blocks.block(function, spec, _generators)
     flags = _flags(function)

@@ -15,18 +15,20 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from agentrace.capture.arguments import Instance
 from agentrace.capture.shapes import recorder, wrap
 from agentrace.capture.step import Spec
 
 
 def stand_in(wrapped: Any, spec: Spec) -> Any:
     """An object that is ``wrapped`` to everybody, and whose calls are recorded as ``spec`` says."""
-    made = object.__new__(_class_like(type(wrapped)))
+    made: Any = object.__new__(_class_like(type(wrapped)))
     called = getattr(type(wrapped), "__call__", None)  # noqa: B004  (what instances have)
+    call: Callable[..., Any] | None
     if not callable(wrapped):
         call = None
     elif isinstance(called, FunctionType):
-        call = MethodType(functools.wraps(called)(recorder(called, spec, is_method=True)), wrapped)
+        call = MethodType(functools.wraps(called)(recorder(called, spec, Instance.GIVEN)), wrapped)
     else:
         call = recorder(wrapped, spec)
     _set_wrapped(made, wrapped)
@@ -40,7 +42,8 @@ class _StandIn:
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__call__":
-            return _call(self)
+            call = _call(self)
+            return call if type(call) is MethodType else object.__getattribute__(self, name)
         if name in _OWN:
             return object.__getattribute__(self, name)
         return getattr(_wrapped(self), name)
@@ -123,7 +126,7 @@ def _class_like(cls: type) -> type:
         special = {name for name in special if callable(getattr(cls, name, None))}
         body: dict[str, Any] = {name: _forwarding(name) for name in (*special, *_ALWAYS)}
         body |= {name: _comparing(name) for name in _COMPARED}
-        body |= {"__hash__": _hash if cls.__hash__ else None, "__slots__": ()}
+        body |= {"__hash__": None if getattr(cls, "__hash__", None) is None else _hash, "__slots__": ()}
         if callable(getattr(cls, "__call__", None)):  # noqa: B004  (what instances have)
             body["__call__"] = _calling(cls)
         if "__get__" in names:
@@ -173,4 +176,4 @@ def _get(self: Any, instance: Any, owner: Any = None) -> Any:
     if not callable(bound):
         return bound
     named = replace(_spec(self), name=_spec(self).name or getattr(bound, "__qualname__", ""))
-    return wrap(bound, named) if isinstance(bound, FunctionType) else stand_in(bound, named)
+    return wrap(bound, named, Instance.BOUND) if isinstance(bound, FunctionType) else stand_in(bound, named)

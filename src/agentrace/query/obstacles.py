@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from agentrace.canonical import tags
-from agentrace.events import StepCompleted, Value
+from agentrace.events import Chunk, StepCompleted, Value
 from agentrace.fold import StepState, boundaries
 from agentrace.query.inferring import Inferred
 from agentrace.store import RunRecord
@@ -83,9 +83,7 @@ def _described_only(record: RunRecord, answered: Sequence[StepState], __: Sequen
     opaque = [s for s in answered if isinstance(s.ended, StepCompleted) and s.ended.fidelity == "opaque"]
     if opaque:
         yield f"the record only describes what {_steps(opaque)} returned"
-    elements = [
-        s for s in answered if any(_is_described(record, c.data) for c in record.elements(s.id) if c.op == "yield")
-    ]
+    elements = [step for step in answered if any(_is_described(record, chunk) for chunk in record.elements(step.id))]
     if elements:
         yield f"the record only describes what {_steps(elements)} handed over"
     missing = [
@@ -159,8 +157,11 @@ def _own_faults(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred
 _CAVEATS: Final[tuple[_Look, ...]] = (_hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
 
 
-def _is_described(record: RunRecord, value: Value) -> bool:
-    return _MAY_DESCRIBE.search(value) is not None and tags.OPAQUE in record.tags_in(value)
+def _is_described(record: RunRecord, chunk: Chunk) -> bool:
+    """Whether an element that a replay would hand over is not in the record."""
+    if chunk.op != "yield" or _MAY_DESCRIBE.search(chunk.data) is None:
+        return False
+    return tags.OPAQUE in record.tags_in(chunk.data)
 
 
 def _serves_a_mark(record: RunRecord, step: StepState) -> bool:

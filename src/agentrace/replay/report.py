@@ -117,10 +117,8 @@ def told_divergence(
     ignored = () if step is None else step.spec.ignore
     if expected is not None and record is not None:
         what = "expected" if step is not None else "next recorded"
-        lines += [
-            f"  {what}: {_told(expected)} at {_site(expected)}",
-            _shown(counting(input_of(record, expected.state), ignored)),
-        ]
+        given = counting(input_of(record, expected.state), ignored)
+        lines += [f"  {what}: {_told(expected)} at {_site(expected)}", _shown(given)]
     if step is not None:
         lines += [f"  observed: {step.spec.kind} {step.spec.name} (step {step.id}) in {step.path}", _shown(live)]
     asked = None if step is None else (step.spec.kind, step.spec.name)
