@@ -194,10 +194,11 @@ class _Playback:
         if answer.closed or answer.closing:
             raise self._stopped("RECORD_INCOMPLETE", "reads {} further than the recorded run did")
         thrown, error = self._thrown, answer.error
-        same = error is not None and type(error) is type(thrown) and error.args == getattr(thrown, "args", None)
-        if thrown is not None and (same or answer.never):
+        if thrown is not None and (_alike(error, thrown) or answer.never):
             fail(self._step, thrown)  # it came through as it was thrown in
             raise thrown
+        if error is not None and _alike(error.__cause__, thrown):
+            error.__cause__ = error.__context__ = thrown  # a context manager asks whether it is the very one
         self.value = _outcome(self._step, "exhausted")
         return ()
 
@@ -254,6 +255,10 @@ class _Playback:
     def _stopped(self, code: str, what: str) -> BaseException:
         report = f"the program {what.format(self._step.path)}"
         return self._step.run.stopped(code, report, self._step)
+
+
+def _alike(recorded: BaseException | None, live: BaseException | None) -> bool:
+    return recorded is not None and live is not None and (type(recorded), recorded.args) == (type(live), live.args)
 
 
 def answered_stream(step: Step | None) -> Generator[Any, Any, Any]:
