@@ -40,7 +40,17 @@ class Decorator(Protocol):
     """What ``@trace`` and its siblings are: usable with and without arguments."""
 
     @overload
-    def __call__(self, function: F, /) -> F: ...
+    def __call__(
+        self,
+        function: F,
+        /,
+        *,
+        name: str = "",
+        effects: Effects = "",
+        replay: Replay = "",
+        ignore: Sequence[str] = (),
+        codec: Codec | None = None,
+    ) -> F: ...
 
     @overload
     def __call__(
