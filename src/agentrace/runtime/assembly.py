@@ -108,6 +108,8 @@ class Runtime:
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
+        for name in carriers.LOKY:
+            self.watch.when(name, lambda module: carriers.carry_loky(module, self._environment))
         self._patch()
         self.instrumentation.install()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
