@@ -96,7 +96,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> Any:
     module = _HOME_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'agentrace' has no attribute {name!r}")
@@ -107,10 +107,14 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+if not TYPE_CHECKING:  # type checkers know the names from above, and are to refuse any other
+    __getattr__ = _load
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)
 
 
 if "AGENTRACE_PARENT" in _os.environ and "AGENTRACE_BOOT" not in _os.environ:
     # A process that a recorded program started is recorded too, as a child of the run that started it.
-    __getattr__("init")()
+    _load("init")()

@@ -255,7 +255,9 @@ def test_a_module_in_a_zip_file_without_its_source(place: Place) -> None:
         archive.write(str(compiled), "tools.pyc")
     (place.root / "tools.py").rename(place.root / "elsewhere.py")
     (place.root / "tools.pyc").unlink()
-    program = place.write("program.py", "import sys\nsys.path.insert(0, 'lib.zip')\n" + "import runpy\nrunpy.run_path('looks.py')\n")
+    program = place.write(
+        "program.py", "import sys\nsys.path.insert(0, 'lib.zip')\n" + "import runpy\nrunpy.run_path('looks.py')\n"
+    )
     place.write("looks.py", LOOKS)
     plain = place.do(PYTHON, program)
 

@@ -362,7 +362,9 @@ def test_what_is_never_entered_is_no_step_of_its_own(record: MemoryRecorder) -> 
     given("file")
     agentrace.shutdown()
 
-    assert [(step.name, step.ended and step.ended.outcome) for step in record.steps] == [("given", "closed_by_consumer")]
+    assert [(step.name, step.ended and step.ended.outcome) for step in record.steps] == [
+        ("given", "closed_by_consumer")
+    ]
 
 
 def test_arguments_that_do_not_fit_are_refused_where_they_were() -> None:

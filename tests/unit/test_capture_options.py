@@ -307,7 +307,9 @@ def test_a_codec_that_fails_is_told_and_costs_the_program_nothing(
 def test_secrets_in_what_a_codec_gives_are_taken_out(tmp_path: Path) -> None:
     secret = "sk-" + "a1B2" * 12
 
-    @agentrace.tool(codec=Codec("settings/1", lambda picture: {"key": picture.pixels.decode(), "raw": picture.pixels}, str))
+    @agentrace.tool(
+        codec=Codec("settings/1", lambda picture: {"key": picture.pixels.decode(), "raw": picture.pixels}, str)
+    )
     def settings() -> Picture:
         return Picture(f"use {secret}".encode())
 
