@@ -20,8 +20,8 @@ HEAD = """\
 A trace is the record of one run: a sequence of **events**, and the **payloads** that their values refer to. Everything
 else that agentrace shows (trees, times, tokens, whether a run can be replayed) is computed from these and can be
 computed again. This page is the vocabulary; where the bytes stand is told in
-[data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`, which does
-not change any more: 1.1 would be this with something added, and what reads 1.0 reads all of 1.x.
+[data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`, which is 1.0
+with something added, and says so where it stands. Nothing changes any more, and what reads 1.0 reads all of 1.x.
 
 ## How an event is written
 
@@ -63,7 +63,8 @@ loaded.
 As JSON (`agentrace show --json`, `--events`), what JSON has no word for is an object with one key that begins with
 `$`: `{{"$tuple": [1, 2]}}`, `{{"$bytes": "text"}}` or `{{"$base64": "..."}}`, `{{"$datetime": "..."}}`; an object of a
 class is its fields with its class under `$type`; what could not be encoded is `{{"$opaque": ..., "type": ...,
-"reason": ...}}`.
+"reason": ...}}`. What a codec of the program gave is `{{"$codec": name, "value": ...}}`; reading it runs nothing of the
+codec, which is the program's.
 """
 
 

@@ -49,7 +49,7 @@ with step("x") as planned:
     planned.outputs = 1  # type: ignore[attr-defined]
 
 agentrace.getenv()  # type: ignore[call-overload]
-agentrace.nothing  # type: ignore[attr-defined]
+nothing = agentrace.nothing  # type: ignore[attr-defined]
 agentrace.now("UTC")  # type: ignore[arg-type]
 
 

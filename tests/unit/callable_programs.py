@@ -44,7 +44,7 @@ class Adder:
     def __init__(self, a: int) -> None:
         self.a = a
 
-    def __call__(this, b: int = 1) -> int:  # noqa: N805  (its name is up to the program)
+    def __call__(this, b: int = 1) -> int:
         """Add to what it has."""
         return this.a + b
 

@@ -87,7 +87,7 @@ def test_it_looks_as_it_did(kind: str) -> None:
     assert recorded_one == original
     assert original == recorded_one
     assert recorded_one == agentrace.tool(original)
-    assert not recorded_one != original
+    assert (recorded_one != original) is False
     assert (recorded_one == object()) is False
     assert weakref.ref(recorded_one)() is recorded_one
 
