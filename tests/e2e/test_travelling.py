@@ -289,3 +289,80 @@ def test_assertions_of_pytest_are_rewritten_around_recorded_functions(place: Pla
 
     assert (done.code, told(done.out)) == (plain.code, told(plain.out))
     assert told(done.out) == ["E       AssertionError: 6", "E       assert 2 == 3"]
+
+
+# --- what is recorded without being decorated ---------------------------------------------------------------
+
+CLIENTS = """
+    import copy, inspect, pickle
+    import anthropic, httpx2, openai
+
+    def told(what):
+        try:
+            return what()
+        except Exception as error:
+            return type(error).__name__, str(error)
+
+    clients = [openai.OpenAI(api_key="x"), openai.AsyncOpenAI(api_key="x"), anthropic.Anthropic(api_key="x")]
+    for client in (*clients, httpx2.Client(), httpx2.AsyncClient()):
+        print(type(copy.copy(client)).__name__, told(lambda: pickle.dumps(client)))
+        for name in ("request", "post", "send", "_transport_for_url"):
+            method = getattr(client, name, None)
+            if method is not None:
+                function = method.__func__
+                print(name, list(inspect.signature(method).parameters), inspect.iscoroutinefunction(method))
+                print(function.__qualname__, function.__module__, inspect.getdoc(function), inspect.getsource(function))
+                print(pickle.loads(pickle.dumps(function)) is function, copy.deepcopy(function) is function)
+"""
+
+
+def test_clients_of_libraries_look_and_travel_as_without_us(place: Place) -> None:
+    program = place.write("clients.py", CLIENTS)
+    plain = place.do(PYTHON, program)
+
+    done = place.run(PYTHON, program)
+
+    assert (done.code, done.out) == (0, plain.out)
+    assert len(plain.out.splitlines()) > 100
+
+
+IN_PLACE = """
+    import copy, inspect, pickle, typing
+    import shop
+
+    for function in (shop.price, shop.deliver, shop.items):
+        print(inspect.signature(function), inspect.getdoc(function), typing.get_type_hints(function))
+        print(inspect.isfunction(function), inspect.iscoroutinefunction(function), inspect.isgeneratorfunction(function))
+        print(inspect.getsource(inspect.unwrap(function)), function.__name__, function.__qualname__, function.__module__)
+        print(pickle.loads(pickle.dumps(function)) is function, copy.deepcopy(function) is function)
+        print(function.__defaults__, function.__kwdefaults__, function.label)
+    print(shop.ALL[0]("tea"), list(shop.ALL[2]()))
+"""
+SHOP = """
+    def price(item: str, /, count: int = 2, *, tax: float = 0.5) -> float:
+        'What it costs.'
+        return len(item) * count + tax
+
+    async def deliver(item: str) -> str:
+        'Bring it.'
+        return item
+
+    def items() -> "list[str]":
+        'All of them.'
+        yield from ["tea", "salt"]
+
+    ALL = [price, deliver, items]
+    for function in ALL:
+        function.label = "kept"
+"""
+
+
+def test_functions_that_are_recorded_in_place_look_and_travel_as_without_us(place: Place) -> None:
+    place.write("shop.py", SHOP)
+    program = place.write("looking.py", IN_PLACE)
+    plain = place.do(PYTHON, program)
+
+    done = place.run("--tools", "shop:*", PYTHON, program)
+
+    assert (done.code, done.out) == (0, plain.out)
+    assert names_of(place.the_run()) == ["price", "items"]
