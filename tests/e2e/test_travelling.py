@@ -163,7 +163,7 @@ def test_tools_run_in_the_workers_of_a_dask_cluster(place: Place) -> None:
     steps = sorted(name for run in names(place) for name in run)
     assert steps == sorted(["add", "half", "adder", "cached", "own", "add"] * 2)
     parent = next(record for record in place.runs() if not record.trace.run.started.parent.run_id)  # type: ignore[union-attr]
-    shown = place.do(PYTHON, "-m", "agentrace", "show", parent.run_id.hex()).out
+    shown = " ".join(place.do(PYTHON, "-m", "agentrace", "show", parent.run_id.hex()).out.split())
     assert "jobs of a Dask cluster go to its workers over a network that a replay does not have" in shown
 
 

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import pickle
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from agentrace.query import output_of
 from agentrace.query.obstacles import replayable
 from agentrace.redact import redactor
 from agentrace.testing import MemoryRecorder, recorded
+from tests.contract.recording import recording
 from tests.unit.replays import exact, record_of, replayed
 
 
@@ -303,7 +303,7 @@ def test_a_codec_that_fails_is_told_and_costs_the_program_nothing(
     assert message == f"agentrace: the record only describes a Picture: its codec {codec.name} {why}"
 
 
-def test_secrets_in_what_a_codec_gives_are_taken_out(tmp_path: Path) -> None:
+def test_secrets_in_what_a_codec_gives_are_taken_out() -> None:
     secret = "sk-" + "a1B2" * 12
 
     @agentrace.tool(
@@ -322,17 +322,16 @@ def test_secrets_in_what_a_codec_gives_are_taken_out(tmp_path: Path) -> None:
     assert secret.encode() in open_record.everything()
 
 
-def test_an_export_takes_secrets_out_of_what_a_codec_gave(tmp_path: Path) -> None:
-    from tests.contract.recording import recording
-
+def test_an_export_takes_secrets_out_of_what_a_codec_gave() -> None:
     secret = "sk-" + "a1B2" * 12
 
     @agentrace.tool(codec=PICTURE)
-    def picture() -> Picture:
-        return Picture(f"use {secret} {'x' * 600}".encode())
+    def picture(size: int) -> Picture:
+        return Picture(f"use {secret} {'x' * size}".encode())
 
     with recording(redact="off") as made:
-        picture()
+        picture(0)
+        picture(600)
     record = made.record
     step = record.trace.steps[1]
     assert secret in str(output_of(record, step))
@@ -340,7 +339,8 @@ def test_an_export_takes_secrets_out_of_what_a_codec_gave(tmp_path: Path) -> Non
     changed = redacting(redactor("default"))(record._source)
     cleaned = b"".join(changed.event(event) + b"".join(changed._fresh.values()) for event in record._source.events())
     assert secret.encode() not in cleaned
-    assert b"picture/1" in cleaned
+    assert cleaned.count(b"picture/1") == 4  # of each output its value, and the event
+    assert cleaned.count("⟨redacted:".encode()) == 2
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,6 @@ def described(value: object) -> str:
 
 def why_opaque(cls: type) -> str:
     """Why an instance of a class that is none of these cannot be encoded."""
-    if _of_class(cls, "__await__") is not None:
+    if any(_of_class(cls, name) is not None for name in ("__await__", "add_done_callback")):
         return "no value yet: who has it waits for it, and what comes of that is not recorded here"
     return "no codec for this type"
