@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import copy
+import dataclasses
 import functools
 import gc
 import inspect
@@ -137,6 +138,48 @@ def test_special_methods_are_the_objects(record: MemoryRecorder) -> None:
         case _:
             pytest.fail("is no Adder")
     assert len(record.steps) == 1
+
+
+@typing.runtime_checkable
+class Named(typing.Protocol):
+    """What is found without being asked for."""
+
+    a: int
+
+    def again(self, b: int) -> int: ...
+
+
+@typing.runtime_checkable
+class Held(typing.Protocol):
+    held: list[int]
+
+
+def test_what_looks_without_asking_finds_what_is_there(record: MemoryRecorder) -> None:
+    original = program.Unhashable([1])
+    recorded_one = agentrace.tool(original)
+
+    assert isinstance(agentrace.tool(program.Adder(1)), Named)
+    assert isinstance(recorded_one, Held)
+    assert not isinstance(agentrace.tool(program.Adder(1)), Held)
+    assert dataclasses.is_dataclass(recorded_one)
+    assert dataclasses.asdict(recorded_one) == {"held": [1]}
+    assert inspect.getattr_static(agentrace.tool(program.Counter(2)), "n") is not None
+    recorded_one.held = [2]
+    assert (original.held, vars(recorded_one)) == ([2], {"held": [2]})
+
+
+def test_as_an_argument_it_is_told_as_the_object_is(record: MemoryRecorder) -> None:
+    @agentrace.tool
+    def take(called: Any) -> None:
+        """It is taken."""
+
+    for kind in MAKE.keys() - {"builtin", "method of a builtin", "bound method"}:  # told as functions, by their names
+        original = MAKE[kind]()
+        take(original)
+        take(agentrace.tool(original))
+
+    given = [step.dispatched.input for step in record.steps]
+    assert given[::2] == given[1::2]
 
 
 # --- called -------------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ def stand_in(wrapped: Any, spec: Spec) -> Any:
     _set_wrapped(made, wrapped)
     _set_call(made, call)
     _set_spec(made, spec)
+    if type(made).__dictoffset__:
+        object.__setattr__(made, "__dict__", wrapped.__dict__)
     return made
 
 
@@ -111,6 +113,8 @@ _NOT_FORWARDED: Final = frozenset(
         *("hash", "firstlineno", "static_attributes", "match_args", "post_init", "replace", "wrapped"),
     )
 )
+_OF_THE_CLASS: Final = ("__dataclass_", "__attrs_", "__pydantic_", "__match_args__")
+"""How names begin that say of a class what its instances hold."""
 _ALWAYS: Final = ("__repr__", "__str__", "__format__", "__dir__", "__sizeof__")
 _COMPARED: Final = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 
@@ -126,7 +130,11 @@ def _class_like(cls: type) -> type:
         special = {name for name in special if callable(getattr(cls, name, None))}
         body: dict[str, Any] = {name: _forwarding(name) for name in (*special, *_ALWAYS)}
         body |= {name: _comparing(name) for name in _COMPARED}
-        body |= {"__hash__": None if getattr(cls, "__hash__", None) is None else _hash, "__slots__": ()}
+        # Who looks without asking (`inspect.getattr_static`, so protocols; `dataclasses`) is to find what is there.
+        body |= {name: property(functools.partial(_read, name)) for name in names if not name.startswith("__")}
+        body |= {name: getattr(cls, name) for name in names if name.startswith(_OF_THE_CLASS)}
+        body |= {"__hash__": None if getattr(cls, "__hash__", None) is None else _hash}
+        body["__slots__"] = ("__dict__",) if cls.__dictoffset__ else ()
         if callable(getattr(cls, "__call__", None)):  # noqa: B004  (what instances have)
             body["__call__"] = _calling(cls)
         if "__get__" in names:
@@ -159,6 +167,10 @@ def _comparing(name: str) -> Callable[..., Any]:
 
     method.__name__ = name
     return method
+
+
+def _read(name: str, self: Any) -> Any:
+    return getattr(_wrapped(self), name)
 
 
 def _hash(self: Any) -> int:
