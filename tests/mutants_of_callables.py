@@ -31,14 +31,14 @@ CALLABLES: tuple[Row, ...] = (
         "capture/standin.py",
         "        return MethodType(self, bound.__self__)",
         "        return bound",
-        ("tests/unit/test_capture_callables.py::test_bound_methods_travel_with_their_objects",),
+        ("tests/unit/test_capture_pickles.py::test_bound_methods_travel_with_their_objects",),
     ),
     (
         "a pickle of a stand-in is the object itself",
         "capture/standin.py",
         "        return stand_in, (wrapped, _spec(self))",
         "        return copy.copy, (wrapped,)",
-        ("tests/unit/test_capture_callables.py::test_what_another_name_holds_is_pickled_whole",),
+        ("tests/unit/test_capture_pickles.py::test_what_another_name_holds_is_pickled_whole",),
     ),
     (
         "an instance is told as an argument",

@@ -156,7 +156,6 @@ CLUSTER = """
 
 
 def test_tools_run_in_the_workers_of_a_dask_cluster(place: Place) -> None:
-    pytest.importorskip("distributed")
     done = place.run(PYTHON, place.write("cluster.py", CLUSTER))
 
     assert (done.code, done.out) == (0, "[1, 1, 5, 0, 10, 2, 2, 6, 2, 11]\n"), done.err
@@ -176,7 +175,6 @@ JOBLIB = """
 
 
 def test_workers_of_joblib_are_child_processes_like_others(place: Place) -> None:
-    pytest.importorskip("joblib")
     done = place.run(PYTHON, place.write("jobs.py", JOBLIB))
 
     assert (done.code, done.out) == (0, "[1, 5, 1, 2, 6, 2]\n"), done.err

@@ -242,3 +242,27 @@ PREDICATES = (
     *(inspect.isgeneratorfunction, inspect.isasyncgenfunction, inspect.isclass, asyncio.iscoroutinefunction),
     *(callable, inspect.isawaitable, inspect.ismethoddescriptor, inspect.isdatadescriptor),
 )
+
+
+def performed(called: Any, *args: Any) -> Any:
+    """What a call comes to, whatever it gives first."""
+    result = called(*args)
+    if inspect.isawaitable(result):
+        return asyncio.run(result)  # type: ignore[arg-type]
+    if inspect.isasyncgen(result):
+
+        async def all_of_it() -> list[Any]:
+            return [item async for item in result]
+
+        return asyncio.run(all_of_it())
+    return list(result) if inspect.isgenerator(result) else result
+
+
+GIVEN: dict[str, tuple[Any, ...]] = {
+    "builtin": ("ab",),
+    "method of a builtin": (1,),
+    "bound method": (2,),
+    "partial of an object": (),
+    "generic dataclass": (2,),
+    "cache": (1,),
+}

@@ -20,6 +20,7 @@ from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
+from agentrace.integrations.unrecorded import watch_clusters
 from agentrace.journal import Journal
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children, surroundings
@@ -108,6 +109,7 @@ class Runtime:
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
+        self.watch.when("distributed.client", watch_clusters)
         for name in carriers.LOKY:
             self.watch.when(name, lambda module: carriers.carry_loky(module, self._environment))
         self._patch()
