@@ -12,24 +12,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutant import Mutant
 from tests.mutants_of_callables import CALLABLES
+from tests.mutants_of_runs import MUTANTS_OF_RUNS
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One break: what it is, where, and who has to notice."""
-
-    what: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
 
 
 MUTANTS = (
@@ -343,6 +333,7 @@ MUTANTS = (
         "return None if about_to_go_on is None else True",
         ("tests/unit/test_replay_iterations.py",),
     ),
+    *MUTANTS_OF_RUNS,
     *(Mutant(*row) for row in CALLABLES),
 )
 
@@ -383,7 +374,8 @@ def tried(mutant: Mutant, copy: Path) -> str:
 
 def fails(tests: tuple[str, ...], copy: Path) -> bool:
     """Whether the tests, run against the copy, fail."""
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy / "src"), str(copy)]), "AGENTRACE_DEBUG": "1"}
+    source = os.pathsep.join([str(copy / "src"), str(copy)])
+    environ = {**os.environ, "PYTHONPATH": source, "TESTED_SOURCE": source, "AGENTRACE_DEBUG": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode == 1

@@ -74,6 +74,11 @@ class Parent(Part, frozen=True):
     flow: str = ""
     """Scope path of the spawn in the parent, ending in ``process:K`` for its K-th child, ``job:K`` for its K-th job."""
 
+    @property
+    def is_of_a_job(self) -> bool:
+        """Whether a job was sent from there, rather than a process started."""
+        return self.flow.rpartition("/")[2].startswith("job:")
+
 
 class Failure(Part, frozen=True):
     """An exception, as far as it can be told without running its class."""
@@ -190,6 +195,8 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """Free labels."""
     patched: list[str] = []
     """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
+    excluded: list[str] = []
+    """Patterns of requests that the settings leave out of the record."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):
@@ -209,6 +216,9 @@ class WorkflowDescribed(Event, frozen=True, tag=2):
     """Functions that were wrapped as tools by configuration, as ``module:qualname``."""
     unsupported: list[str] = []
     """What was seen that is not recorded, each as one sentence."""
+    left_out: dict[str, int] = {}
+    """Requests that are not in the record, by host: those that the settings exclude, and reports that libraries send
+    about the program."""
 
 
 class StepDispatched(Event, frozen=True, tag=3):
@@ -433,7 +443,8 @@ class ExecutionAborted(Event, frozen=True, tag=13):
     """The run was stopped from outside its own logic."""
 
     by: str
-    """``budget``, ``policy``, ``operator``, ``signal``, or ``client`` where the one who asked has left."""
+    """``budget``, ``policy``, ``operator``, ``signal``, ``client`` where the one who asked has left, ``server`` where
+    it cancelled a request, ``process`` where it ended first."""
     code: str
     """Reason code, e.g. ``SIGTERM``."""
     reason: str = ""
@@ -645,8 +656,8 @@ class ExchangeEnded(Event, frozen=True, tag=25):
 class CallbacksRun(Event, frozen=True, tag=27):
     """What an event loop called that came from outside its own callbacks: timers of the program, such as sleeps and
     timeouts, and what other threads gave it, such as the results of their jobs. Those of libraries at work on a model,
-    tool or retriever call are not among them. Written at the loop's next step, after each hundred of them, and when the
-    loop is closed."""
+    tool or retriever call are not among them, and of more than 10,000 between two steps the rest. Written at the loop's
+    next step, after each hundred of them, and when the loop is closed."""
 
     loop: int
     """Ordinal of the event loop, as in ``StepDispatched``."""

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 import agentrace
+from tests.contract import made_bodies
 from tests.contract.far_end import Canned, canned
 from tests.contract.http_subjects import answers, mute, step
 from tests.contract.openai_scenarios import KEY
@@ -75,6 +76,17 @@ async def post_pieces(world: World) -> Any:
         world.notes["made"] = True
 
     return await whole(world, "/things", "POST", data=pieces())
+
+
+async def post_made(world: World) -> Any:
+    return await whole(world, "/things", "POST", data=made_bodies.pieces_later())
+
+
+async def post_made_in_parts(world: World) -> Any:
+    with aiohttp.MultipartWriter("mixed", boundary="here") as parts:
+        parts.append(made_bodies.pieces_later())
+        parts.append("a text")
+    return await whole(world, "/things", "POST", data=parts)
 
 
 async def head(world: World) -> Any:
@@ -248,6 +260,17 @@ AIOHTTP = Subject(
         _one("post-json", post_json, "POST /things", status=201),
         _one("post-form", post_form, "POST /things", status=201),
         _one("post-pieces", post_pieces, "POST /things", status=201, verdict="exact_with_caveats"),
+        *(
+            Scenario(
+                name,
+                does,
+                (step("aiohttp", "POST /things", status=201), *made_bodies.PICKED),
+                app=answers,
+                only="async",
+                verdict="exact_with_caveats",
+            )
+            for name, does in (("post-made", post_made), ("post-made-in-parts", post_made_in_parts))
+        ),
         _one("head", head, "HEAD /things", "ok"),
         _one("nothing", nothing, "PUT /file", "ok", 204),
         Scenario(

@@ -14,6 +14,7 @@ import httpx2
 
 import agentrace
 from agentrace.testing.server import ConnectionDropped
+from tests.contract import made_bodies
 from tests.contract.far_end import Canned, canned
 from tests.contract.openai_scenarios import KEY
 from tests.contract.scenarios import Expected, Scenario, Subject, World
@@ -152,6 +153,11 @@ async def post_pieces(world: World) -> Any:
     return await world.of(world.client.post(f"{world.url}/things", content=content))
 
 
+async def post_made(world: World) -> Any:
+    content = made_bodies.pieces_later() if world.asynchronous else made_bodies.pieces()
+    return await world.of(world.client.post(f"{world.url}/things", content=content))
+
+
 async def post_form(world: World) -> Any:
     files = {"file": ("notes.txt", b"\x00\xff one", "text/plain")}
     return await world.of(world.client.post(f"{world.url}/things", data={"kind": "note"}, files=files))
@@ -248,6 +254,13 @@ def subject(module: ModuleType) -> Subject:
             one("left-gzip", left, lines_of, "closed_by_consumer", encoding="gzip", same_bytes=False, leaves=True),
             one("unread", unread, lines_of, "closed_by_consumer", leaves=True),
             one("post-pieces", post_pieces, "POST /things", status=201, verdict="exact_with_caveats"),
+            Scenario(
+                "post-made",
+                post_made,
+                (step(wire, "POST /things", status=201), *made_bodies.PICKED),
+                app=answers,
+                verdict="exact_with_caveats",
+            ),
             one("post-form", post_form, "POST /things", status=201),
             one("put-file", put_file, "PUT /file", status=204, verdict="exact_with_caveats"),
             Scenario("inside-a-task", inside_a_task, (look, things), app=answers),
@@ -267,7 +280,17 @@ def subject(module: ModuleType) -> Subject:
 
 _OF_EITHER = {
     *("get", "post-json", "redirected", "broken", "slow", "nobody-there", "lines", "lines-gzip", "lines-zstd"),
-    *("big-zstd", "left", "unread", "post-pieces", "post-form", "put-file", "inside-a-tool", "without-a-client"),
+    *(
+        "big-zstd",
+        "left",
+        "unread",
+        "post-pieces",
+        "post-made",
+        "post-form",
+        "put-file",
+        "inside-a-tool",
+        "without-a-client",
+    ),
 }
 
 

@@ -13,6 +13,7 @@ import requests.adapters
 import urllib3
 
 import agentrace
+from tests.contract import made_bodies
 from tests.contract.far_end import Canned, canned
 from tests.contract.http_subjects import answers, inside_a_tool_that_fails, mute, step
 from tests.contract.openai_scenarios import KEY
@@ -85,6 +86,11 @@ async def post_pieces(world: World) -> Any:
 
     options = {"chunked": True, "headers": {**_AUTHORIZED, "transfer-encoding": "chunked"}}
     return world.client.urlopen("POST", f"{world.url}/things", body=pieces(), **options)
+
+
+async def post_made(world: World) -> Any:
+    options = {"chunked": True, "headers": {**_AUTHORIZED, "transfer-encoding": "chunked"}}
+    return world.client.urlopen("POST", f"{world.url}/things", body=made_bodies.pieces(), **options)
 
 
 async def put_file(world: World) -> Any:
@@ -284,6 +290,14 @@ URLLIB3 = Subject(
         _one("post-json", post_json, "POST /things", status=201),
         _one("post-form", post_form, "POST /things", status=201),
         _one("post-pieces", post_pieces, "POST /things", status=201, verdict="exact_with_caveats"),
+        Scenario(
+            "post-made",
+            post_made,
+            (step("urllib3", "POST /things", WHOLE, 201, "exhausted"), *made_bodies.PICKED),
+            app=answers,
+            only="sync",
+            verdict="exact_with_caveats",
+        ),
         _one("put-file", put_file, "PUT /file", "ok", 204, verdict="exact_with_caveats"),
         _one("head", head, "HEAD /things", "ok"),
         Scenario("redirected", redirected, (_MOVED, _THINGS), app=answers, only="sync"),

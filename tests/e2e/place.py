@@ -53,9 +53,14 @@ class Place:
 
     @cached_property
     def environ(self) -> dict[str, str]:
-        """The caller's environment without what is agentrace's or would change what Python imports."""
+        """The caller's environment without what is agentrace's or would change what Python imports.
+
+        ``TESTED_SOURCE`` names a copy of the source that is tested in place of the installed one.
+        """
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("AGENTRACE_", "PYTHON"))}
         kept["PATH"] = os.pathsep.join([str(Path(PYTHON).parent), kept.get("PATH", os.defpath)])
+        if "TESTED_SOURCE" in kept:
+            kept["PYTHONPATH"] = kept.pop("TESTED_SOURCE")
         return {**kept, "AGENTRACE_HOME": str(self.store), "AGENTRACE_DEBUG": "1", **self.variables}
 
     def write(self, name: str, text: str) -> Path:

@@ -10,8 +10,9 @@ from tests.e2e.place import PYTHON, Place, status, told
 from tests.e2e.servers import by_name, killed, seen, serving, text_of, tree, until
 
 SCHEDULED = """
-    import asyncio, datetime, os, pathlib, sys, threading, time
+    import asyncio, datetime, os, pathlib, signal, sys, threading, time
     import agentrace
+    from apscheduler.executors.pool import ProcessPoolExecutor
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
     from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -61,6 +62,26 @@ SCHEDULED = """
         await asyncio.to_thread(wait)
         scheduler.shutdown()
 
+    @agentrace.run("risky")
+    def risky(n):
+        note(n)
+        if n == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def in_processes():
+        # A pool that is broken is replaced by the library, which tells nobody of the job that broke it.
+        executor = ProcessPoolExecutor(2)
+        scheduler = BackgroundScheduler(executors={"default": executor}, job_defaults={"misfire_grace_time": None})
+        scheduler.start()
+        for numbers in (range(6), [13], range(6, 9)):
+            wait = ended(scheduler, len(numbers))
+            for n in numbers:
+                scheduler.add_job(risky, args=[n])
+            while 13 in numbers and not executor._pool._broken:
+                time.sleep(0.005)
+            13 in numbers or wait()
+        scheduler.shutdown()
+
     def for_ever():
         scheduler = BackgroundScheduler()
         scheduler.add_job(endless)
@@ -69,6 +90,7 @@ SCHEDULED = """
 
     if __name__ == "__main__":
         in_threads()
+        in_processes()
         asyncio.run(in_a_loop())
         for_ever()
 """
@@ -96,6 +118,10 @@ def test_each_execution_of_a_scheduled_job_is_a_run(place: Place) -> None:
     assert failed.trace.run.failure.type == "builtins:ValueError"
     assert sorted([output for _, _, output in seen(one)] for one in hourly) == [[n, n] for n in range(10)]
     assert [status(one) for one in hourly] == ["completed"] * 10
+    assert sorted((seen(one)[0][2], status(one)) for one in records["risky"]) == [
+        *((n, "completed") for n in range(9)),
+        (13, "interrupted"),
+    ]
     assert [(status(one), seen(one)) for one in endless] == [
         ("interrupted", [("note", {"what": "begun"}, "begun")]),
     ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
+from nbclient.util import run_sync
 
 from tests.e2e.place import Place, status, told
 from tests.e2e.servers import seen, tree
@@ -81,6 +83,60 @@ def test_each_cell_is_a_run_after_the_extension_is_loaded(place: Place, monkeypa
     failure = records["cell 4"].trace.run.failure
     assert failure is not None
     assert failure.type == "builtins:ZeroDivisionError"
+
+
+INTERRUPTED = "import signal\nnote('slow')\nsignal.raise_signal(signal.SIGINT)\nnote('never')"
+LATE = "loop = asyncio.get_running_loop()\nloop.call_soon(signal.raise_signal, signal.SIGINT)\nawait asyncio.sleep(60)"
+THREAD = """
+import threading
+go = threading.Event()
+thread = threading.Thread(target=lambda: (go.wait(), note("late")))
+thread.start()
+note("early")
+"""
+JOINED = "go.set()\nthread.join()\nnote('joined')"
+NESTED = "get_ipython().run_cell('note(\"inner\")')\nnote('outer')"
+LINES = "%autoawait off\nnote('off')"
+
+
+def test_cells_that_are_interrupted_outlived_and_nested(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = ["%load_ext agentrace", NOTE, INTERRUPTED, LATE, THREAD, JOINED, NESTED, LINES, "not Python"]
+
+    with executed(place, cells, monkeypatch):
+        pass
+
+    found = [(one.trace.run.name, status(one), [output for _, _, output in seen(one)]) for one in place.runs()]
+    assert sorted(found) == [
+        ("cell 2", "completed", ["first"]),
+        ("cell 3", "failed", ["slow"]),
+        ("cell 4", "failed", []),
+        ("cell 5", "completed", ["early"]),
+        ("cell 6", "completed", ["joined"]),
+        ("cell 7", "completed", ["outer"]),
+        ("cell 8", "completed", ["inner"]),
+        ("cell 8", "completed", ["off"]),
+        ("cell 9", "failed", []),
+        ("ipykernel_launcher", "completed", ["late"]),
+    ]
+
+
+def test_a_kernel_that_is_restarted_records_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in place.environ.items():
+        monkeypatch.setenv(name, value)
+    cells = [nbformat.v4.new_code_cell(cell) for cell in ("%load_ext agentrace", NOTE)]
+    client = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=60, kernel_name="python3")
+
+    with client.setup_kernel(cwd=str(place.root)):
+        manager, kernel = cast("Any", client.km), cast("Any", client.kc)
+        for is_again in (False, True):
+            if is_again:
+                run_sync(manager.restart_kernel)()
+                run_sync(kernel.wait_for_ready)()
+            for at, cell in enumerate(cells):
+                client.execute_cell(cell, at)
+
+    found = [(one.trace.run.name, status(one), len(seen(one))) for one in place.runs()]
+    assert found == [("cell 2", "completed", 1)] * 2
 
 
 def test_without_the_extension_the_kernel_is_one_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

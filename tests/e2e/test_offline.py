@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from agentrace.testing import StubProvider
+
 PROGRAM = """
 import os, socket, urllib.request
 import agentrace
@@ -56,6 +58,48 @@ def test_what_reaches_past_the_record_is_refused(way: str, tmp_path: Path) -> No
     assert replayed.returncode == 3, replayed
     assert "UNPATCHED_NETWORK" in replayed.stderr
     assert replayed.stdout == "7\n"
+
+
+ASKING = """
+import asyncio, os
+import agentrace, aiohttp, httpx2, requests
+url = f"http://127.0.0.1:{os.environ['PORT']}/collect"
+
+async def asked():
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status
+
+async def asked_by_httpx2():
+    async with httpx2.AsyncClient() as client:
+        return (await client.get(url)).status_code
+
+for way in (
+    lambda: requests.get(url).status_code,
+    lambda: httpx2.get(url).status_code,
+    lambda: asyncio.run(asked()),
+    lambda: asyncio.run(asked_by_httpx2()),
+):
+    try:
+        print(way())
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+def test_whom_the_settings_exclude_cannot_be_reached(tmp_path: Path) -> None:
+    """Each library says so in its own way, and the replay is none the worse for it."""
+    (tmp_path / "agent.py").write_text(ASKING)
+    stub = StubProvider()
+    with stub.serve() as url:
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        recorded = agentrace(tmp_path, "run", "--exclude-urls", "127.0.0.1", sys.executable, "agent.py", port=port)
+        before = len(stub.requests)
+        replayed = agentrace(tmp_path, "replay", "@last", "--", sys.executable, "agent.py", port=port)
+        assert len(stub.requests) == before
+
+    assert recorded.stdout == "404\n" * 4
+    assert replayed.stdout.split() == ["ConnectionError", "ConnectError", "ClientConnectorError", "ConnectError"]
+    assert replayed.returncode == 0, replayed
 
 
 def test_the_server_of_this_test_would_notice(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agentrace.events import CallbacksRun
 from tests.e2e.place import AGENTRACE, PYTHON, Place, status
 from tests.e2e.servers import by_name, seen, tree
 
@@ -80,6 +81,84 @@ def test_each_process_is_a_run_below_the_step_that_started_it(tmp_path: Path, co
             [f"{method} pool", [f"{method} pool"]] * 2,
         ]
         assert [status(one) for one in children] == ["completed", "interrupted", "completed", "completed"]
+
+
+QUIET = """
+    import asyncio, ctypes.util, platform, sys, threading, time
+    import agentrace
+
+    agentrace.init()
+
+    @agentrace.tool
+    def note(what):
+        return what
+
+    async def wait():
+        await asyncio.gather(*(asyncio.sleep(0.001 * n) for n in range(5)))
+        await asyncio.to_thread(time.sleep, 0.001)
+
+    for _ in range(3):
+        asyncio.run(wait())
+    platform.processor()
+    ctypes.util.find_library("c")
+    if sys.argv[1:]:
+        note("said")
+"""
+
+
+def test_a_process_that_has_nothing_to_say_leaves_no_run(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    program = place.write("program.py", QUIET)
+
+    done = place.do(PYTHON, program)
+    assert (done.code, done.err, place.runs()) == (0, "", [])
+
+    place.do(PYTHON, program, "say")
+    record = place.the_run()
+    loops = [event.loop for event in record.events if isinstance(event, CallbacksRun) and event.over]
+    assert (loops, seen(record)) == ([1, 2, 3], [("note", {"what": "said"}, "said")])
+    assert "agentrace: replay exact" in place.replay("@last", "--", PYTHON, program, "say").err
+
+
+CUT = """
+    import threading
+    import agentrace
+
+    agentrace.init()
+
+    @agentrace.tool
+    def note(what):
+        return what
+
+    def work(name):
+        with agentrace.run(name):
+            note(name)
+            begun.release()
+            if name == "endless":
+                threading.Event().wait()
+
+    begun = threading.Semaphore(0)
+    for name in ("whole", "endless"):
+        thread = threading.Thread(target=work, args=(name,), daemon=True)
+        thread.start()
+        begun.acquire()
+        if name == "whole":
+            thread.join()
+    note("main")
+"""
+
+
+def test_what_is_in_the_middle_of_a_run_when_the_process_ends_has_not_completed_it(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+
+    done = place.do(PYTHON, place.write("program.py", CUT))
+
+    assert (done.code, done.err) == (0, "")
+    assert sorted((one.trace.run.name, status(one), len(seen(one))) for one in place.runs()) == [
+        ("endless", "aborted", 1),
+        ("program", "completed", 1),
+        ("whole", "completed", 1),
+    ]
 
 
 SERVED = """

@@ -165,9 +165,9 @@ class Writing:
         self.event(events.WorkflowFailed, 0, at, exit_code, found, round(at * MS), self.steps)
         self.writer.finished()
 
-    def parent(self, step: int) -> Parent:
+    def parent(self, step: int, hop: str = "process:0") -> Parent:
         """This run and one of its steps, as the parent of another."""
-        return Parent(self.id, step, "process:0")
+        return Parent(self.id, step, hop)
 
     def _sent(self, step: int, at: float) -> int:
         number = self.exchanges[step] = self.exchanges.get(step, 0) + 1

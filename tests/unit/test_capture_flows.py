@@ -227,6 +227,30 @@ def test_a_thread_that_outlives_its_run_goes_on_in_the_process(record: MemoryRec
     assert [event.seq for event in record.runs[0].events] == [1, 2, 3]
 
 
+def test_what_a_thread_gives_to_a_loop_is_told_by_the_thread(record: MemoryRecorder) -> None:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        for number in range(2):
+            asyncio.run_coroutine_threadsafe(agent(number), loop).result()
+        work(2)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    assert places(record) == [
+        (0, "/posted:0/task:0/agent#0/task:0/thread:0/work#0", False),
+        (1, "/posted:0/task:0/agent#0/task:1/thread:0/work#0", False),
+        (1, "/posted:1/task:0/agent#0/task:0/thread:0/work#0", False),
+        (2, "/posted:1/task:0/agent#0/task:1/thread:0/work#0", False),
+        (2, "/work#0", False),
+        (9, "/posted:0/task:0/agent#0/work#0", False),
+        (9, "/posted:1/task:0/agent#0/work#0", False),
+    ]
+
+
 def test_an_abandoned_generator_does_not_move_what_comes_after(record: MemoryRecorder) -> None:
     async def numbers() -> Any:
         for number in range(9):

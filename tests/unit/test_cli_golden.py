@@ -189,9 +189,11 @@ _NOW = (START_MS + 86_400_000) * 1_000_000
 
 
 def _several(process: Process) -> None:
-    """Runs that ended well, badly, as a replay, and with a child process."""
+    """Runs that ended well, badly, as a replay, with a child process and with jobs."""
     root = process.run("checkout", after_ms=60_000, number=31)
     process.run("worker", after_ms=60_100, number=32, parent=root.parent(0)).end(5)
+    for at in range(2):
+        process.run("pay", after_ms=60_200 + at, number=36 + at, parent=root.parent(0, f"/send#0/job:{at}")).end(5)
     told: list[dict[str, str]] = []
     for turn in range(2):
         model = root.step("model", "openai.chat.completions", turn, {"messages": told}, **MODEL)

@@ -326,3 +326,18 @@ def test_an_exit_in_the_middle_of_an_iteration_loses_no_timer() -> None:
         return raised.value.code
 
     assert exact(ended) == 3
+
+
+def test_whoever_does_nothing_but_sleep_does_not_fill_the_disk() -> None:
+    async def program() -> list[int]:
+        found = [await look(0)]
+        for _ in range(12_000):
+            await asyncio.sleep(1e-6)
+        return [*found, await look(0), await look(0.001)]
+
+    seen, record = record_of(program)
+    again = replayed(record, program)
+
+    told = [event for event in record.events if isinstance(event, events.CallbacksRun)]
+    assert 9_900 <= sum(len(event.callbacks) for event in told) <= 10_100
+    assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])

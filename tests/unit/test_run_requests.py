@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
@@ -95,6 +94,68 @@ def test_websockets_and_the_lifespan_pass(record: MemoryRecorder) -> None:
     assert told(record) == []
 
 
+def test_the_middleware_may_be_there_twice(record: MemoryRecorder) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["agentrace.run"])
+        note("inside")
+
+    async def main() -> None:
+        inner = agentrace.ASGIMiddleware(app, name=lambda _: "inner")
+        await call_asgi(inner, nothing(), 1)
+        skipping = agentrace.ASGIMiddleware(inner, skip=["/2"])
+        await skipping({"type": "http", "method": "GET", "path": "/2"}, nothing().__anext__, ignored)
+
+    asyncio.run(main())
+    again = agentrace.WSGIMiddleware(lambda environ, _: [str(note(environ["agentrace.run"])).encode()])
+    (body,) = call_wsgi(again)
+
+    assert told(record) == [("POST /1", "completed", 1), ("inner", "completed", 1), ("GET /orders/7", "completed", 1)]
+    ids = [run.run_id.hex() for run in record.runs]
+    assert [text.replace("-", "") for text in (*seen, body.decode())] == ids
+
+
+async def ignored(message: Any) -> None:
+    """A client that does not listen."""
+
+
+class Odd:
+    """What another framework may put into a scope."""
+
+    path = "/odd"
+
+    @property
+    def endpoint(self) -> Any:
+        return None
+
+
+def test_what_is_odd_in_a_scope_or_message_is_the_applications(record: MemoryRecorder) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope.update(fastapi=object(), route=Odd())
+        note("inside")
+        await send({"type": "http.response.start", "status": "500"})
+        await send({"type": "http.response.body"})
+
+    assert len(asyncio.run(call_asgi(app, nothing(), 1))) == 2
+
+    assert told(record) == [("POST /odd", "completed", 1)]
+
+
+def test_a_request_is_on_disk_once_its_body_is_asked_for_and_its_route_known(record: MemoryRecorder) -> None:
+    opened: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for route in ({}, {"route": Odd()}):
+            scope.update(route)
+            await receive()
+            opened.append(bool(agentrace.status().run_id))
+
+    asyncio.run(call_asgi(app, nothing(), 1))
+
+    assert (opened, told(record)) == ([False, True], [("POST /odd", "aborted", 0)])
+
+
 async def call_asgi(app: Any, messages: AsyncIterator[Any], number: int) -> list[Any]:
     sent: list[Any] = []
 
@@ -151,6 +212,26 @@ def test_a_client_that_leaves_before_the_end_aborts_and_after_it_does_not(record
     asyncio.run(call_asgi(whole, nothing(), 2))
 
     assert told(record) == [("POST /1", "aborted", 0), ("POST /2", "completed", 0)]
+
+
+def test_a_request_that_is_cancelled_is_aborted_by_the_server(record: MemoryRecorder) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        request = asyncio.create_task(call_asgi(app, nothing(), 1))
+        await reached.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    reached = asyncio.Event()
+    asyncio.run(main())
+
+    (run,) = [run.trace.run for run in record.runs if run.trace.run.name == "POST /1"]
+    assert run.aborted is not None
+    assert (run.status, run.aborted.by, run.aborted.code) == ("aborted", "server", "cancelled")
 
 
 def test_after_a_request_the_caller_is_where_it_was(record: MemoryRecorder) -> None:
@@ -221,6 +302,52 @@ def test_the_body_of_a_response_is_made_inside_its_run(record: MemoryRecorder) -
     ]
 
 
+def test_a_step_that_is_open_while_a_body_is_sent_encloses_what_comes_after(record: MemoryRecorder) -> None:
+    @agentrace.run("between")
+    def between() -> None:
+        note("between")
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        with agentrace.step("outer"):
+            for n in range(3):
+                yield str(note(n)).encode()
+        note("after")
+
+    given: dict[str, Any] = {}
+    setup_testing_defaults(given)
+    for _ in agentrace.WSGIMiddleware(app)(given, lambda status, headers, exc_info=None: None):
+        between()
+
+    (request,) = [run for run in record.runs if run.trace.run.name == "GET /"]
+    assert [(step.name, step.dispatched.parent) for step in request.steps] == [
+        *[("outer", 0), *[("note", 1)] * 3],
+        ("note", 0),
+    ]
+
+
+def test_a_list_that_is_more_than_a_list_is_closed_inside_the_run(record: MemoryRecorder) -> None:
+    class Closing(list[bytes]):
+        def close(self) -> None:
+            note("closed")
+
+    given: dict[str, Any] = {}
+    setup_testing_defaults(given)
+    body = agentrace.WSGIMiddleware(lambda environ, start_response: Closing([b"1"]))(given, lambda *_: None)
+    assert list(body) == [b"1"]
+    body.close()  # type: ignore[attr-defined]
+
+    assert told(record) == [("GET /", "completed", 1)]
+
+
+def test_a_path_is_text(record: MemoryRecorder) -> None:
+    app = agentrace.WSGIMiddleware(lambda environ, start_response: [], skip=["/tea"])
+    for path in ("/caf\xc3\xa9", "/\xff", "/tea"):
+        app({"REQUEST_METHOD": "GET", "PATH_INFO": path}, lambda *_: None)
+
+    assert told(record) == [("GET /café", "completed", 0), ("GET /\ufffd", "completed", 0)]
+
+
 def test_what_servers_look_at_stays_what_it_is(record: MemoryRecorder, tmp_path: Any) -> None:
     (tmp_path / "file").write_bytes(b"12")
     listed = [b"1", b"2"]
@@ -254,45 +381,3 @@ def test_how_a_request_failed_is_told(record: MemoryRecorder) -> None:
     failures = [run.trace.run.failure for run in record.runs]
     assert [status for _, status, _ in told(record)] == ["failed"] * 3
     assert [failure and failure.type for failure in failures] == ["builtins:KeyError", "builtins:ValueError", None]
-
-
-# --- decorated functions ------------------------------------------------------------------------------------
-
-
-@agentrace.run("nightly")
-def nightly(number: int, *, twice: bool = False) -> int:
-    """Add one."""
-    note(number)
-    return number + 1 + twice
-
-
-def test_a_decorated_function_stays_what_it_is(record: MemoryRecorder) -> None:
-    @agentrace.run()
-    async def hourly(number: int) -> int:
-        await asyncio.sleep(0)
-        if number == 3:
-            raise LookupError(number)
-        return nightly(number)
-
-    async def main() -> list[Any]:
-        return await asyncio.gather(*map(hourly, range(4)), return_exceptions=True)
-
-    assert pickle.loads(pickle.dumps(nightly)) is nightly
-    assert (nightly.__name__, nightly.__doc__, nightly(1, twice=True)) == ("nightly", "Add one.", 3)
-    assert asyncio.iscoroutinefunction(hourly)
-    assert asyncio.run(main())[:3] == [1, 2, 3]
-
-    named = "test_a_decorated_function_stays_what_it_is.hourly"
-    assert sorted(told(record)) == sorted(
-        [("nightly", "completed", 1)] * 4 + [(named, "completed", 0)] * 3 + [(named, "failed", 0)]
-    )
-
-
-def test_what_cannot_be_a_run_is_refused() -> None:
-    def pieces() -> Iterator[int]:
-        yield 1
-
-    with pytest.raises(agentrace.AgentraceError, match="begins and ends with its call"):
-        agentrace.run("pieces")(pieces)
-    with pytest.raises(agentrace.AgentraceError, match=r"agentrace.run\(\)"):
-        agentrace.run(pieces)  # type: ignore[arg-type]

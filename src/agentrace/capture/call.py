@@ -139,7 +139,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
             step.notes.settle()
         if step.chunks or step.shape:
             run.unfinished.pop(step, None)
-        cancelled = _is_cancellation(error)
+        cancelled = is_cancellation(error)
         if cancelled and not source:
             source = "generator" if isinstance(error, GeneratorExit) else "task"
         failure = describe(error, run.encoder.encode, run.clean)
@@ -162,7 +162,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
         fault(own)
 
 
-def _is_cancellation(error: BaseException) -> bool:
+def is_cancellation(error: BaseException) -> bool:
     """Whether the call was told to stop: by its event loop, or because its generator was closed.
 
     A future that was cancelled raises an ordinary exception of the same name in whoever asks for its result.

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Final, TypeAlias
 
 from agentrace.capture import process
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import FLOW, Flow
+from agentrace.capture.scope import FLOW, Flow, at_work_for
 
 ATTRIBUTE: Final = "_agentrace_flow"
 _replaced: list[tuple[Any, str, Any, Any]] = []
@@ -119,15 +120,22 @@ worker = threading.local()
 
 
 class Job:
-    """A pool's job with the flow it was submitted in."""
+    """A pool's job with its flow, and the flow that submitted it."""
 
-    __slots__ = ("flow", "function")
+    __slots__ = ("flow", "function", "origin")
 
     def __init__(self, function: Any, flow: Flow) -> None:
         self.function = function
         self.flow = flow
+        recording = process.current
+        self.origin = flow if recording is None else recording.flow_given() or recording.implicit().root
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # It may run in its caller's context, which a library that wraps jobs hides from us.
+        with at_work_for(self.origin, self.flow):
+            return self._call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         function = self.function
         worker.flow = self.flow  # what the worker hands on when the job is done belongs to it
         context = _private_context(function)
@@ -165,6 +173,9 @@ _POSITION_OF_ENV: Final = 10
 
 def _popen(environment: Environment, original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if _asks_the_system(sys._getframe(1)):
+            original(self, *args, **kwargs)
+            return
         try:
             if len(args) > _POSITION_OF_ENV:
                 env = _with(args[_POSITION_OF_ENV], environment)
@@ -176,6 +187,17 @@ def _popen(environment: Environment, original: Callable[..., Any]) -> Callable[.
         original(self, *args, **kwargs)
 
     return __init__
+
+
+_ASKING: Final = frozenset({"platform", "uuid", "ctypes.util"})
+"""Modules of the standard library that start programs of the system to learn about it."""
+
+
+def _asks_the_system(frame: FrameType | None) -> bool:
+    """Whether the standard library itself starts a program, which is none of the caller's and records nothing."""
+    while frame is not None and frame.f_globals.get("__name__") == "subprocess":
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") in _ASKING
 
 
 def _with(env: Mapping[Any, Any] | None, environment: Environment) -> Mapping[Any, Any] | None:
@@ -268,3 +290,41 @@ def _fork_exec(environment: Environment, original: Callable[..., Any]) -> Callab
         return original(cmd, keep_fds, env=env)
 
     return fork_exec
+
+
+TOLD: Final = "agentrace"
+"""The key under which a child of a fork server is told where it was asked for, beside what multiprocessing tells it."""
+
+
+def carry_fork_servers(module: ModuleType, place: Callable[[], str], arrived: Callable[[str], None]) -> None:
+    """The same for processes that a fork server starts: its environment is that of whoever needed it first.
+
+    ``module`` is ``multiprocessing.spawn``; ``arrived`` is given the text of ``place()`` in the child.
+    """
+    replace(module, "get_preparation_data", functools.partial(_preparing, place))
+    replace(module, "prepare", functools.partial(_prepared, arrived))
+
+
+def _preparing(place: Callable[[], str], original: Callable[..., Any]) -> Callable[..., Any]:
+    def get_preparation_data(name: Any) -> Any:
+        data = original(name)
+        if sys._getframe(1).f_globals.get("__name__") == "multiprocessing.popen_forkserver":
+            try:
+                data[TOLD] = place()
+            except Exception as error:
+                fault(error)
+        return data
+
+    return get_preparation_data
+
+
+def _prepared(arrived: Callable[[str], None], original: Callable[..., Any]) -> Callable[..., Any]:
+    def prepare(data: Any) -> Any:
+        try:
+            if TOLD in data:
+                arrived(data[TOLD])
+        except Exception as error:
+            fault(error)
+        return original(data)
+
+    return prepare

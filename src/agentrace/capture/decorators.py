@@ -13,6 +13,7 @@ from agentrace.capture import process
 from agentrace.capture.arguments import ignorable
 from agentrace.capture.call import begin, complete, fail
 from agentrace.capture.codec import Codec
+from agentrace.capture.entering import AlsoAsync
 from agentrace.capture.scope import FLOW
 from agentrace.capture.shapes import wrap
 from agentrace.capture.standin import stand_in
@@ -147,7 +148,7 @@ model = decorator("model", "Record each call as a model step, which a replay ans
 embedding = decorator("embedding", "Record each call as an embedding step, which a replay answers from the record.")
 
 
-class step:
+class step(AlsoAsync):
     """A block as a step: ``with step("plan") as s: ...; s.output = plan``; also ``async with``.
 
     Args:
@@ -165,11 +166,8 @@ class step:
         self._step: Step | None = None
 
     def __enter__(self) -> step:
-        return self._begin()
-
-    def _begin(self) -> step:
         self.output = None
-        self._step = None if process.current is None else begin(self._spec, self._input, 3)
+        self._step = None if process.current is None else begin(self._spec, self._input, 2)
         if self._step is not None:
             FLOW.set(self._step)
         return self
@@ -183,11 +181,3 @@ class step:
             complete(current, self.output)
         else:
             fail(current, error)
-
-    async def __aenter__(self) -> step:
-        return self._begin()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)

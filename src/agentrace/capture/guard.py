@@ -97,5 +97,15 @@ def guarded(hook: Callable[P, T]) -> Callable[P, T | None]:
     return call
 
 
+def said_by(function: Callable[[T], object], about: T) -> str:
+    """What a function of the program says of something; empty where it raises, which is no fault of anybody's."""
+    try:
+        return str(function(about))
+    except Exception as error:
+        if not from_a_signal(error):
+            return ""
+        raise
+
+
 def swallow(_: Any) -> None:
     """Take a value and do nothing with it."""

@@ -11,7 +11,7 @@ from weakref import ref
 
 from agentrace import events
 from agentrace.capture.guard import fault
-from agentrace.capture.scope import FLOW, Flow
+from agentrace.capture.scope import FLOW, Flow, at_work_for
 
 if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
@@ -102,11 +102,15 @@ class Posted:
     def __call__(self, *args: Any) -> Any:
         """Called by the loop."""
         try:
-            later = self._note(self._loop, self, partial(self._callback, *args))
+            later = self._note(self._loop, self, partial(self._call, *args))
         except Exception as error:
             fault(error)
             later = False
-        return None if later else self._callback(*args)
+        return None if later else self._call(*args)
+
+    def _call(self, *args: Any) -> Any:
+        with at_work_for(self.flow, self.flow.beside(f"posted:{self.ordinal}")):
+            return self._callback(*args)
 
 
 class Timers:

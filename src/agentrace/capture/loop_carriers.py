@@ -54,7 +54,7 @@ def _call_soon_threadsafe(original: Callable[..., Any]) -> Callable[..., Any]:
                 if not isinstance(flow, Flow):  # else a job, which may have ended before its result was asked for
                     flow = None
                 if flow is None and recording.scope.running_loop() is not self:
-                    flow = recording.flow_given() or getattr(worker, "flow", None)
+                    flow = recording.flow_given() or getattr(worker, "flow", None) or recording.flow_of_timers()
                 if flow is not None and not flow.run.closed:
                     callback = recording.scope.post(callback, self, flow)
         except Exception as error:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from agentrace.capture.scope import Flow
 
 _ident = threading.get_ident
+MOST_BETWEEN_STEPS: Final = 10_000
+"""Timers and callbacks of a run that are told between two of its steps."""
 UNCOUNTED: Final = 1000
 """By how much the tick of a loop whose iterations are not counted rises: how many lie between is not known."""
 
@@ -173,8 +175,12 @@ class ProcessScope:
     def _tell_timers(self, loop: Any, run: RunRecording, *, over: bool = False) -> None:
         timers: Timers | None = getattr(loop, TIMERS, None)
         told = [] if timers is None else timers.take(run)
-        if told or over:
-            run.emit(events.CallbacksRun, 0, self.loop_state(loop).ordinal, told, over)
+        if run.timers_since != run.steps:
+            run.timers_since, run.timers = run.steps, 0
+        run.timers += len(told)
+        # Whoever does nothing but sleep, as a server that nobody asks, does not fill the disk with that.
+        if over or (told and run.timers <= MOST_BETWEEN_STEPS):
+            run.remark(events.CallbacksRun, 0, self.loop_state(loop).ordinal, told, over)
 
 
 def _no_loop() -> None:

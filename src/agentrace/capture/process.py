@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from agentrace.capture.guard import RunOver
 from agentrace.capture.ordinals import ProcessScope
@@ -38,6 +38,8 @@ class Recording:
         """Whether blocks that would be runs of their own belong to the run of the process, as in a test."""
         self.end_run: Callable[[RunRecording, BaseException | None], None] = _nobody_ends
         """Ends one run of several, with the exception that left it."""
+        self.leave_out: Callable[[Any], Any] = _nothing
+        """What becomes of a request that is about to go out and is not recorded; ``None`` for all others."""
         self.main_may_be_ready: Callable[[], bool] | None = None
         """Asked before calls and new tasks until it says that there is nothing to wait for."""
 
@@ -65,6 +67,10 @@ class Recording:
         """The runs that are not closed, oldest first."""
         with self._lock:
             return [run for run in self._runs if not run.closed]
+
+    def parts(self) -> Iterable[RunRecording]:
+        """Of these, the ones that are a part of the process."""
+        return [run for run in self.runs() if run is not self._implicit]
 
     def flow(self) -> Flow:
         """The flow that the calling code is in."""
@@ -108,6 +114,10 @@ class Recording:
             run.abandon()
         self._runs = []
         self._implicit = None
+
+
+def _nothing(_: object) -> None:
+    """Every request is recorded, unless whoever put the recording together says which are not."""
 
 
 def _nobody_ends(_: RunRecording, __: BaseException | None) -> None:

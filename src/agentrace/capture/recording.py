@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Raw
 
@@ -133,6 +134,8 @@ class RunRecording:
         self.next_step = itertools.count(1).__next__
         self.started_ns = clock.monotonic_ns()
         self.steps = 0
+        self.timers = self.timers_since = 0
+        """Timers and callbacks of loops that were told since the step of this number."""
         self.lost = 0
         self.opened = False
         self.closed = False
@@ -144,12 +147,15 @@ class RunRecording:
         """How to end what the program may leave open, such as a stream that it does not read to its end."""
         self.random = 0
         """Where the generator of the module ``random`` stood when it was told last."""
+        self.left_out: Counter[str] = Counter()
+        """Requests that are not recorded, by host."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         """Headers that were seen, as they are told."""
         self._faults_before = faults()
         self._open_recorder = open_recorder
         self._describe = describe
         self._opening = threading.RLock()
+        self._remarks: list[tuple[type[events.Event], int, tuple[Any, ...]]] = []
         self._recorder: Recorder
         self.encoder: Encoder
         self.write: Callable[[bytes], None] = self._first_write
@@ -170,6 +176,9 @@ class RunRecording:
                 raise
             self.write = recorder.event
             self.opened = True
+            remarks, self._remarks = self._remarks, []
+            for kind, step_id, fields in remarks:
+                self.emit(kind, step_id, *fields)
 
     def emit(self, kind: type[events.Event], step_id: int, *fields: Any) -> None:
         """Write one event: stamped, encoded and kept before this returns."""
@@ -182,6 +191,14 @@ class RunRecording:
             self.give_up(seq)
             raise
         self.write(data)
+
+    def remark(self, kind: type[events.Event], step_id: int, *fields: Any) -> None:
+        """The same for what is no reason to open the run: it is written once there is one, or is much by itself."""
+        with self._opening:
+            if not self.opened and not self.closed and len(self._remarks) < _MOST_REMARKS:
+                self._remarks.append((kind, step_id, fields))
+                return
+        self.emit(kind, step_id, *fields)
 
     def tell(self, tag: Any, step_id: int, ts: int, *fields: Any) -> None:
         """The same for an event given by its tag and fields, of a run that is open, at the time when it happened."""
@@ -256,6 +273,9 @@ class RunRecording:
     def _first_write(self, data: bytes) -> None:
         self.open()
         self.write(data)
+
+
+_MOST_REMARKS: Final = 100
 
 
 def _no_seq() -> int:

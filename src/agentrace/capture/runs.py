@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from agentrace import events
 from agentrace.capture import process
+from agentrace.capture.entering import AlsoAsync
 from agentrace.capture.guard import fault
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import RunRecording
@@ -67,17 +68,20 @@ class Begun:
         self._recording = recording
         self._is_joined = recording.is_one_run
         self.run: RunRecording = recording.implicit() if self._is_joined else recording.open_run(name, parent)
+        self._inside: Any = self.run.root
 
     def enter(self) -> Flow | None:
-        """From here on steps belong to the run; returns what :meth:`leave` needs."""
+        """From here on steps belong to the run, where it was left; returns what :meth:`leave` needs."""
         outside: Flow | None = FLOW.get()
         if not self._is_joined:
-            FLOW.set(self.run.root)
+            FLOW.set(self._inside)
         return outside
 
     def leave(self, outside: Flow | None) -> None:
         """Steps belong to where the program was before :meth:`enter`."""
         if not self._is_joined:
+            inside = FLOW.get()
+            self._inside = self.run.root if inside is None or inside.run is not self.run else inside
             FLOW.set(outside)
 
     def abort(self, by: str, code: str, reason: str) -> None:
@@ -120,7 +124,23 @@ def begin_run(name: str | Callable[[], str], parent: events.Parent = NOWHERE) ->
         return None
 
 
-class run:
+REQUEST: Final = "agentrace.run"
+"""The key of a request's scope or environ that holds the id of its run."""
+
+
+def begin_request(request: MutableMapping[str, Any], name: Callable[[], str]) -> Begun | None:
+    """The run of a request; ``None`` also where somebody further out has begun it already."""
+    recording = process.current
+    here = None if recording is None else recording.flow_given()
+    if here is not None and request.get(REQUEST) == format_run_id(here.run.id):
+        return None
+    begun = begin_run(name)
+    if begun is not None:
+        request[REQUEST] = format_run_id(begun.run.id)
+    return begun
+
+
+class run(AlsoAsync):
     """A run of its own: ``with agentrace.run("checkout"): ...``, ``async with``, or ``@agentrace.run("nightly")``.
 
     Steps inside it belong to this run. Without ``init()`` it does nothing; in a test that has a trace, its steps belong
@@ -169,14 +189,6 @@ class run:
         if self._begun is not None:
             self._begun.leave(self._outside)
             self._begun.end(error)
-
-    async def __aenter__(self) -> run:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
 
 
 def _decorated(function: Callable[P, T], name: str, parent: str) -> Callable[P, T]:

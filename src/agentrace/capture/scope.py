@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from agentrace.capture.recording import RunRecording
 
 _ident = threading.get_ident
+_work = threading.local()
+"""``given``: the flow whose work this thread is doing, though that is another thread's, and the flow of this work."""
 
 
 class Flow:
@@ -74,13 +78,19 @@ class Flow:
         self.answered = False
         """Whether it is inside a step that a replay answers."""
 
+    def beside(self, name: str) -> Flow:
+        """A child that is told by a name of its own, and was not created here, now."""
+        path = f"{self.path}/{name}" if self.path else name
+        child = type(self)(self.run, self.parent, path, self.step_path, shared=self.shared)
+        child.step, child.answered = self.step, self.answered
+        return child
+
     def branch(self, kind: str, task: int = 0, shared: bool = False) -> Flow:
         """The flow of a ``task``, ``thread`` or other child that is created here, now."""
         count = self.branches.get(kind, 0)
         self.branches[kind] = count + 1
-        path = f"{self.path}/{kind}:{count}" if self.path else f"{kind}:{count}"
-        child = Flow(self.run, self.parent, path, self.step_path, task, shared or self.shared)
-        child.step, child.answered = self.step, self.answered
+        child = self.beside(f"{kind}:{count}")
+        child.task, child.shared = task, shared or self.shared
         return child
 
     def inside(self, step_id: int, name: str, ordinal: int) -> Flow:
@@ -108,6 +118,10 @@ class Flow:
             self.owner = ident
             self.thread = self.run.process.thread_ordinal(ident)
             return self
+        work = getattr(_work, "given", None)
+        if work is not None and work[0] is self:
+            given: Flow = work[1]
+            return given.here()
         derived = self._derived = {} if self._derived is None else self._derived
         found = derived.get(ident)
         if found is None:
@@ -115,6 +129,29 @@ class Flow:
             found.owner = ident
             found.thread = self.run.process.thread_ordinal(ident)
         return found
+
+
+class Apart(Flow):
+    """A line of control that is no part of what the program does: nothing of it is recorded or answered."""
+
+    __slots__ = ()
+
+    @classmethod
+    def leaving(cls, flow: Flow) -> Apart:
+        """One that leaves ``flow`` here, for a while."""
+        made = cls(flow.run, flow.parent, flow.path, flow.step_path)
+        made.answered = True  # its timers are not the program's either
+        return made
+
+
+@contextmanager
+def at_work_for(origin: Flow, flow: Flow) -> Generator[None]:
+    """This thread does what ``origin`` has given to it: what takes itself to be in ``origin`` is in ``flow``."""
+    outside, _work.given = getattr(_work, "given", None), (origin, flow)
+    try:
+        yield
+    finally:
+        _work.given = outside
 
 
 FLOW: ContextVar[Any] = ContextVar("agentrace_flow", default=None)

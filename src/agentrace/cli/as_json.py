@@ -25,7 +25,7 @@ from agentrace.query import (
 )
 
 
-def summary_json(summary: Summary, processes: int = 0) -> dict[str, Any]:
+def summary_json(summary: Summary, processes: int = 0, jobs: int = 0) -> dict[str, Any]:
     """A run in a list."""
     return {
         "id": format_run_id(summary.run_id),
@@ -37,6 +37,7 @@ def summary_json(summary: Summary, processes: int = 0) -> dict[str, Any]:
         **totals_json(summary.totals),
         "inferred": summary.inferred,
         "processes": processes,
+        "jobs": jobs,
         "replayable": replayable_json(summary.replayable),
         "parent": run_id_json(summary.parent),
         "mode": summary.mode,
@@ -70,21 +71,23 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "parent": run_id_json(run.parent.run_id),
         "git_commit": "" if run.described is None else run.described.git_commit,
         "libraries": {} if run.described is None else run.described.libraries,
+        "left_out": {} if run.described is None else run.described.left_out,
         **totals_json(tree.totals),
         "inferred": tree.inferred,
         "processes": tree.processes,
+        "jobs": tree.jobs,
         "replayable": replayable_json(tree.replayable),
         "rows": [row_json(row, record_of, io=io) for row in tree.rows],
     }
 
 
 def row_json(row: Row, record_of: Callable[[bytes], RunRecord], *, io: bool) -> dict[str, Any]:
-    """A row of a tree; ``type`` is ``step``, ``inferred`` or ``process``."""
+    """A row of a tree; ``type`` is ``step``, ``inferred``, ``process`` or ``job``."""
     if isinstance(row, StepRow):
         return {**step_json(row), **(_io(row.state, record_of(row.run_id)) if io else {})}
     if isinstance(row, ProcessRow):
         return {
-            "type": "process",
+            "type": row.kind,
             "run": format_run_id(row.run_id),
             "depth": row.depth,
             "name": row.run.name,

@@ -139,7 +139,7 @@ def _drawn(row: Row, rails: str, below: str, terminal: Terminal) -> _Drawn:
         status = "parallel" if row.parallel and row.status == "ok" else row.status
     elif isinstance(row, ProcessRow):
         name, short = plain(row.run.name) or "?", row.run_id.hex()[:12]
-        label = [("process", _styles_of("process")), (name, ()), (short, _DIM)]
+        label = [(row.kind, _styles_of("process")), (name, ()), (short, _DIM)]
         status, time = row.status, _time(row.status, row.duration_ns)
     else:
         status = "inferred"

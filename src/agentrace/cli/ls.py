@@ -32,14 +32,15 @@ _STATUS_COLOURS = {
 @click.command()
 @click.argument("file", required=False)
 @click.option("-n", "--number", type=click.IntRange(1), default=20, show_default=True, help="How many runs.")
-@click.option("-a", "--all", "everything", is_flag=True, help="List the runs of child processes by themselves, too.")
+@click.option("-a", "--all", "everything", is_flag=True, help="List the runs of child processes and jobs, too.")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run, one on each line.")
 def command(file: str | None, number: int, everything: bool, home: Path | None, as_json: bool) -> None:
     """List the recorded runs, the newest first; with FILE, those in a trace file.
 
-    Runs of processes that a run started are counted with it. A run is interrupted when its process died without
-    an end; what it did up to there is in its record. `agentrace show` tells why a run is not replayable.
+    Runs of processes that a run started, and of jobs that it sent, are counted with it. A run is interrupted when its
+    process died without an end; what it did up to there is in its record. `agentrace show` tells why a run is not
+    replayable.
 
     \b
     Example:
@@ -50,7 +51,7 @@ def command(file: str | None, number: int, everything: bool, home: Path | None, 
     runs = open_runs(home) if file is None else file_runs(file)
     listed = islice(runs.all() if everything else runs.listed(), number)
     if as_json:
-        write(json_text(summary_json(entry.summary, entry.processes)) for entry in listed)
+        write(json_text(summary_json(entry.summary, entry.processes, entry.jobs)) for entry in listed)
         return
     shown = list(listed)
     write(list_lines(shown, runs.ids, runs.store.root, runs.store.size(), terminal()))
@@ -131,8 +132,9 @@ def _note(entry: Listed, digits: int) -> str:
     if run.mode != "live":
         verdict = f": {run.verdict.replace('_', ' ')}" if run.verdict else ""
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
-    if entry.processes:
-        parts.append(f"+{counted(entry.processes, 'process')}")
+    below = [counted(n, what) for n, what in ((entry.processes, "process"), (entry.jobs, "job")) if n]
+    if below:
+        parts.append(f"+{' +'.join(below)}")
     if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
         parts.append("no steps")
     parts += [flag.replace("_", " ") for flag in run.health]
@@ -142,9 +144,9 @@ def _note(entry: Listed, digits: int) -> str:
 
 
 def _footer(shown: Sequence[Listed], there: int, root: Path, store_size: int) -> str:
-    children = sum(entry.processes for entry in shown)
+    processes, jobs = sum(entry.processes for entry in shown), sum(entry.jobs for entry in shown)
     place = f"in {plain(str(root))} ({size(store_size)})"
-    if len(shown) + children < there:
+    if len(shown) + processes + jobs < there:
         return f"{len(shown):,} of {counted(there, 'run')} {place}; -n {there} shows all"
-    also = f" and {counted(children, 'child process')}" if children else ""
-    return f"{counted(len(shown), 'run')}{also} {place}"
+    below = [counted(n, what) for n, what in ((processes, "child process"), (jobs, "job")) if n]
+    return f"{' and '.join([counted(len(shown), 'run'), *below])} {place}"

@@ -100,6 +100,7 @@ def command(
         "AGENTRACE_REPLAY": f"{format_run_id(source.run_id)}@{runs.store.root.absolute()}",
         "AGENTRACE_REPLAY_MANNER": f"{order},{speed},{'observe' if observe else ''}",
         "AGENTRACE_PATCH": "" if started is None else ",".join(started.patched),
+        "AGENTRACE_EXCLUDE_URLS": "" if started is None else ",".join(started.excluded),
         "AGENTRACE_HOME": str(settings.home),
         "AGENTRACE_TOOLS": ",".join(tools) or _patterns(source, "tool"),
         "AGENTRACE_RETRIEVERS": ",".join(retrievers) or _patterns(source, "retriever"),

@@ -24,6 +24,12 @@ from agentrace.errors import AgentraceError
     metavar="time,uuid,random",
     help="Record what the program's own code asks these for, so that a replay gives the same.",
 )
+@click.option(
+    "--exclude-urls",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave requests to these out: HOST, or HOST/PATH, with * for any characters. May be repeated.",
+)
 @click.option("--home", type=click.Path(), help="The store directory; see `agentrace path`.")
 @click.option("--redact", type=click.Choice(["default", "strict", "off"]), help="Which secrets are taken out.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -32,6 +38,7 @@ def command(
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
     patch: str | None,
+    exclude_urls: tuple[str, ...],
     home: str | None,
     redact: str | None,
     command: tuple[str, ...],
@@ -53,6 +60,7 @@ def command(
             ("AGENTRACE_TOOLS", ",".join(tools)),
             ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
             ("AGENTRACE_PATCH", patch),
+            ("AGENTRACE_EXCLUDE_URLS", ",".join(exclude_urls)),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),
         )

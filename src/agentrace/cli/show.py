@@ -151,12 +151,17 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     parts = [counted(totals.count, "step") + (f": {kinds}" if len(totals.steps) > 1 else "")]
     parts += [counted(tree.inferred, "inferred tool call")] if tree.inferred else []
     parts += [counted(tree.processes, "child process")] if tree.processes else []
+    parts += [counted(tree.jobs, "job")] if tree.jobs else []
     parts += [f"{totals.failed:,} failed"] if totals.failed else []
     parts += [counted(totals.retries, "retry")] if totals.retries else []
     yield from wrap("; ".join(parts), to.width, subsequent_indent="  ")
     if totals.usage.input or totals.usage.output:
         unknown = f"; {counted(totals.unknown_usage, 'call')} did not tell" if totals.unknown_usage else ""
         yield f"tokens: {usage_text(totals.usage)}{unknown}"
+    left_out = {} if tree.run.described is None else tree.run.described.left_out
+    if left_out:
+        told = ", ".join(f"{plain(host)} ({count:,})" for host, count in sorted(left_out.items()))
+        yield from wrap(f"not recorded: reports of libraries and excluded requests to {told}", to.width)
     yield from _verdict(tree, to)
 
 

@@ -50,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retrievers: tuple[str, ...] = ()
     """The same for functions that fetch documents: they are recorded as retrievers."""
 
+    exclude_urls: tuple[str, ...] = ()
+    """Requests that are left out of the record: a host such as `metrics.internal`, or a host and a path such as
+    `*.example.com/collect/*`; `*` stands for any characters. On a replay such hosts cannot be reached. What
+    libraries report about the program to OpenTelemetry collectors, Sentry and the like is left out anyway.
+    In the variable: separated by commas."""
+
     patch: tuple[str, ...] = ()
     """What is recorded, and answered on a replay, where the program's own code asks for it: `time`
     (`time.time`, `time.time_ns`, `datetime.now`, `utcnow` and `today`), `uuid` (`uuid.uuid4`) and `random` (the

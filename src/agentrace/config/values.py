@@ -118,6 +118,7 @@ KINDS: Final[dict[str, Kind]] = {
     "redact_patterns": _PATTERNS,
     "tools": _TEXTS,
     "retrievers": _TEXTS,
+    "exclude_urls": _TEXTS,
     "patch": _TEXTS,
     "record_env": _TEXTS,
     "name": _TEXT,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.client import IncompleteRead
-from typing import Any
+from typing import Any, Final
 
 from agentrace.capture.exchange import CLOSED, Exchange, Header
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Tee:
@@ -107,6 +109,12 @@ class _Lines:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tee._inner.fp, name)
+
+
+def origin(scheme: str, host: str, port: int | None) -> str:
+    """The beginning of a URL."""
+    named = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{named}" + ("" if port in (None, _DEFAULT_PORTS.get(scheme)) else f":{port}")
 
 
 def header_pairs(headers: Any) -> list[Header]:

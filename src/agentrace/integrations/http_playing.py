@@ -20,8 +20,8 @@ from agentrace.exchanges import Recorded
 class Line:
     """A socket over which a recorded response comes. What is sent goes nowhere."""
 
-    def __init__(self, step: Step, recorded: Recorded, error: BaseException | None) -> None:
-        self._pieces = _over_the_line(step, recorded, error)
+    def __init__(self, step: Step, recorded: Recorded) -> None:
+        self._pieces = _over_the_line(step, recorded)
 
     def makefile(self, *_: Any, **__: Any) -> Any:
         """What the response is read from."""
@@ -53,9 +53,10 @@ class _Reading(io.RawIOBase):
         return len(given)
 
 
-def _over_the_line(step: Step, recorded: Recorded, error: BaseException | None) -> Iterator[bytes]:
-    if error is not None:
-        raise error
+def _over_the_line(step: Step, recorded: Recorded) -> Iterator[bytes]:
+    arrived(step, recorded)  # once it is asked for: the program may still be making the body of its request
+    if recorded.error is not None:
+        raise refusal(step, recorded.error)
     head = [f"{recorded.http_version or 'HTTP/1.1'} {recorded.status} {recorded.reason}".encode("latin-1")]
     headers = recorded.raw_headers()
     yield b"\r\n".join([*head, *(name + b": " + value for name, value in headers), b"", b""])
@@ -75,21 +76,18 @@ def _over_the_line(step: Step, recorded: Recorded, error: BaseException | None) 
         yield b"0\r\n\r\n"
 
 
-def low_level(failure: Failure, library: str) -> Failure:
-    """What failed beneath ``library``, where its own exception says no more than that something did."""
-    return failure.causes[0] if failure.causes and failure.type.startswith(f"{library}.") else failure
-
-
 def wire_length(recorded: Recorded) -> int | None:
     """Bytes of the body as it is played back, if its header may tell another number: it is compressed anew."""
     whole = recorded.encoding and not recorded.closed and recorded.broken is None
     return sum(map(len, recorded.chunks())) if whole else None
 
 
-def refused(step: Step, recorded: Recorded, library: str) -> BaseException | None:
-    """In its turn: what a connection raises instead of giving a response; ``None`` if there is a response."""
-    arrived(step, recorded)
-    return None if recorded.error is None else step.answer.rebuild(low_level(recorded.error, library))
+def refusal(step: Step, failure: Failure) -> BaseException:
+    """What a connection raises instead of giving a response."""
+    # urllib3's own exceptions say no more than that something did.
+    beneath = failure.causes and failure.type.startswith("urllib3.")
+    error: BaseException = step.answer.rebuild(failure.causes[0] if beneath else failure)
+    return error
 
 
 def left_to_read(response: Any, recorded: Recorded) -> int:

@@ -16,6 +16,8 @@ from agentrace.capture.carriers import replace
 from agentrace.integrations.httpx_passing import Family, answered, family, passing, played, played_in_turn
 
 _CHOOSING: Final = "_transport_for_url"
+_IN_PROCESS: Final = frozenset({"ASGITransport", "WSGITransport", "_TestClientTransport"})
+"""Transports of the libraries themselves, and of Starlette's test client."""
 
 
 def install(module: Any, wire: str) -> None:
@@ -43,11 +45,16 @@ def _choosing(made: Family, recording: Callable[[Any, Family], Any]) -> Callable
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         def _transport_for_url(self: Any, url: Any) -> Any:
             transport = original(self, url)
-            return transport if process.current is None else recording(transport, made)
+            return transport if process.current is None or _stays_here(transport) else recording(transport, made)
 
         return _transport_for_url
 
     return wrapped
+
+
+def _stays_here(transport: object) -> bool:
+    """Whether a transport calls an application in this process, which is the program itself."""
+    return any(cls.__name__ in _IN_PROCESS for cls in type(transport).__mro__)
 
 
 class _Transport:
@@ -60,7 +67,7 @@ class _Transport:
 
     def handle_request(self, request: Any) -> Any:
         """Send ``request`` through the real transport, or answer it from a record."""
-        passed = passing(self._family, request)
+        passed = passing(self._family, request, self._family.pieces)
         if passed is None:
             return self._inner.handle_request(request)
         try:
@@ -88,7 +95,7 @@ class _AsyncTransport:
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send ``request`` through the real transport, or answer it from a record."""
-        passed = passing(self._family, request)
+        passed = passing(self._family, request, self._family.async_pieces)
         if passed is None:
             return await self._inner.handle_async_request(request)
         try:
@@ -108,7 +115,7 @@ class _AsyncTransport:
 def _sending(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-            passed = passing(made, request)
+            passed = passing(made, request, made.pieces)
             if passed is None:
                 return original(self, request, stream=stream, **options)
             try:
@@ -137,7 +144,7 @@ def _sending(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 def _sending_async(made: Family) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
         async def send(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
-            passed = passing(made, request)
+            passed = passing(made, request, made.async_pieces)
             if passed is None:
                 return await original(self, request, stream=stream, **options)
             try:

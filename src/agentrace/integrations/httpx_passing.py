@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -11,10 +12,15 @@ from agentrace.capture import process
 from agentrace.capture.exchange import Exchange
 from agentrace.capture.guard import fault
 from agentrace.capture.recorded import head, head_in_turn
+from agentrace.capture.scope import Flow
 from agentrace.capture.step import Step
 from agentrace.exchanges import Recorded
+from agentrace.integrations.bodies import AsyncPieces, Pieces
 from agentrace.integrations.httpx_streams import AsyncPlaying, AsyncTee, Playing, Tee
 from agentrace.integrations.passing import Outgoing, Passing, setting_out
+
+_CONNECTING: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
+"""What is raised before a request is sent."""
 
 
 class Family(Struct, frozen=True):
@@ -26,6 +32,8 @@ class Family(Struct, frozen=True):
     async_tee: Callable[[Any, Exchange], Any]
     playing: Callable[[Step, Recorded], Any]
     async_playing: Callable[[Step, Recorded], Any]
+    pieces: Callable[[Any, Flow], Any]
+    async_pieces: Callable[[Any, Flow], Any]
 
 
 def family(module: Any, wire: str) -> Family:
@@ -38,11 +46,13 @@ def family(module: Any, wire: str) -> Family:
         type("AsyncTee", (AsyncTee, asynchronous), {}),
         type("Playing", (Playing, sync), {}),
         type("AsyncPlaying", (AsyncPlaying, asynchronous), {}),
+        type("Pieces", (Pieces, sync), {}),
+        type("AsyncPieces", (AsyncPieces, asynchronous), {}),
     )
 
 
-def passing(made: Family, request: Any) -> Passing | None:
-    """``request`` as it sets out; ``None`` if nothing is recorded."""
+def passing(made: Family, request: Any, pieces: Callable[[Any, Flow], Any]) -> Passing | None:
+    """``request`` as it sets out; ``None`` if nothing is recorded. ``pieces``: the family's, of this kind of client."""
     if process.current is None:
         return None
     try:
@@ -52,27 +62,36 @@ def passing(made: Family, request: Any) -> Passing | None:
     except Exception as error:
         fault(error)
         return None
-    return setting_out(asked)
+    passed = setting_out(asked)
+    if passed is not None and passed.body_flow is not None:
+        body, request.stream = request.stream, pieces(request.stream, passed.body_flow)
+        passed.restore = partial(setattr, request, "stream", body)
+    return passed
 
 
 def played(made: Family, passed: Passing, request: Any) -> Any:
     """The recorded response; raises what was raised instead of it."""
     assert passed.recorded is not None
-    head(passed.step, passed.recorded)
-    if not hasattr(request, "_content"):
+    if passed.body_flow is not None and _is_sent(passed.recorded):
         for _ in request.stream:  # what makes a body piece by piece is the program's, so it runs again
             pass
+    head(passed.step, passed.recorded)
     return _rebuilt(made, passed.recorded, made.playing(passed.step, passed.recorded))
 
 
 async def played_in_turn(made: Family, passed: Passing, request: Any) -> Any:
     """The same for an async client."""
     assert passed.recorded is not None
-    await head_in_turn(passed.step, passed.recorded)
-    if not hasattr(request, "_content"):
+    if passed.body_flow is not None and _is_sent(passed.recorded):
         async for _ in request.stream:
             pass
+    await head_in_turn(passed.step, passed.recorded)
     return _rebuilt(made, passed.recorded, made.async_playing(passed.step, passed.recorded))
+
+
+def _is_sent(recorded: Recorded) -> bool:
+    """Whether it came to the body of a request."""
+    return recorded.error is None or recorded.error.type.rpartition(":")[2] not in _CONNECTING
 
 
 def answered(passed: Passing, response: Any, tee: Callable[[Any, Exchange], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from agentrace.capture.call import begin, fail
 from agentrace.capture.exchange import Exchange, Header, returned, send
 from agentrace.capture.guard import fault
 from agentrace.capture.recorded import served
-from agentrace.capture.scope import FLOW
+from agentrace.capture.scope import FLOW, Flow
 from agentrace.capture.step import Spec, Step
 from agentrace.exchanges import Recorded
 from agentrace.integrations.spoken import spoken
@@ -39,11 +39,17 @@ class Outgoing(Struct, frozen=True):
 class Passing:
     """A request that belongs to a step."""
 
-    __slots__ = ("_own", "exchange", "recorded", "step")
+    __slots__ = ("_own", "body_flow", "exchange", "recorded", "restore", "step")
 
-    def __init__(self, step: Step, own: bool, recorded: Recorded | None, exchange: Exchange | None) -> None:
+    def __init__(
+        self, step: Step, own: bool, recorded: Recorded | None, exchange: Exchange | None, body_flow: Flow | None
+    ) -> None:
         self.step = step
         self._own = own
+        self.body_flow = body_flow
+        """Where the program makes the body; ``None`` if that is there already, or made within the call."""
+        self.restore: Callable[[], None] | None = None
+        """Makes the request again what it was before it set out."""
         self.recorded = recorded
         """What answers the request on a replay."""
         self.exchange = exchange
@@ -51,6 +57,7 @@ class Passing:
 
     def failed(self, error: BaseException) -> None:
         """There is no response."""
+        self._over()
         if self.exchange is not None:
             self.exchange.end("error", error)
         if self._own:
@@ -59,12 +66,17 @@ class Passing:
 
     def handed_over(self) -> None:
         """The program goes on with the response, whose body may still be coming in."""
+        self._over()
         if self._own:
             FLOW.set(self.step.outer)
             try:
                 returned(self.step)
             except Exception as error:
                 fault(error)
+
+    def _over(self) -> None:
+        if self.restore is not None:
+            self.restore()
 
 
 def setting_out(asked: Outgoing) -> Passing | None:
@@ -79,6 +91,9 @@ def setting_out(asked: Outgoing) -> Passing | None:
     try:
         step = recording.enclosing()
         own = step is None or not step.spec.answered
+        left_out: Passing | None = recording.leave_out(asked) if own else None
+        if left_out is not None:
+            return left_out
         if own:
             step = _begun(recording, asked)
     except Exception as error:
@@ -90,9 +105,19 @@ def setting_out(asked: Outgoing) -> Passing | None:
         answering(step)
     recorded = None if step.answer is None else served(step, asked.method, asked.url)
     exchange = send(step, asked.wire, asked.method, asked.url, asked.headers, asked.content)
+    body_flow = _body_flow(step, own) if asked.content is None else None
     if own:
         FLOW.set(step)
-    return Passing(step, own, recorded, exchange)
+    return Passing(step, own, recorded, exchange, body_flow)
+
+
+def _body_flow(step: Step, own: bool) -> Flow | None:
+    """A function of the program that a replay answers is not called again, and does not make its bodies either."""
+    try:
+        return step.outer.here().branch("body") if own or step.spec.integration else None
+    except Exception as error:
+        fault(error)
+        return None
 
 
 def _begun(recording: process.Recording, asked: Outgoing) -> Step | None:

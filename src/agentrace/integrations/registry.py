@@ -19,7 +19,7 @@ from agentrace.integrations.declaration import Integration, Jobs, Wire
 from agentrace.integrations.funnel import funnel
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.tools import ConfiguredTools
-from agentrace.integrations.unrecorded import forget, unrecorded
+from agentrace.integrations.unrecorded import forget, unrecorded, watch_http_client
 
 
 class Instrumentation:
@@ -37,6 +37,7 @@ class Instrumentation:
         forget()
         for name in library_names():
             self._watch.when(name, self._hook(name))
+        self._watch.when("http.client", watch_http_client)
         self._tools.install()
 
     def remove(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-from agentrace.capture.guard import guarded
-from agentrace.capture.runs import Begun, begin_run
+from agentrace.capture.guard import guarded, said_by
+from agentrace.capture.runs import Begun, begin_request
 
 Environ: TypeAlias = dict[str, Any]
 Application: TypeAlias = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -17,13 +17,15 @@ _SERVER_ERROR: Final = "5"
 class WSGIMiddleware:
     """``app = agentrace.WSGIMiddleware(app)`` for any WSGI app; with Flask ``app.wsgi_app = ...(app.wsgi_app)``.
 
-    Each request is a run, which lasts until the server has closed the body that the application returned. An exception
-    or a status from 500 on makes it failed, a body that is not read to its end aborted.
+    Each request is a run, which lasts until the server has closed the body that the application returned. It is written
+    from its first step on, or when the response begins. An exception or a status from 500 on makes it failed, a body
+    that is not read to its end aborted. The environ has the run's id as ``agentrace.run``; where the middleware is
+    there twice, the outer one counts.
 
     Args:
         app: the application.
         name: what to call the run of a request, given its environ when the run's first event is written; by default
-            ``GET /orders/7``, because WSGI knows no routes.
+            ``GET /orders/<number>`` with Flask, else ``GET /orders/7``, because WSGI knows no routes.
         skip: paths of which no runs are made, e.g. ``["/health"]``.
     """
 
@@ -35,12 +37,13 @@ class WSGIMiddleware:
         self._skip = frozenset(skip)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        default = f"{environ['REQUEST_METHOD']} {path}"
-        begun = None if path in self._skip else begin_run(lambda: self._told_name(environ) or default)
+        method, path = environ.get("REQUEST_METHOD", ""), _path(environ)
+        begun = None
+        if path not in self._skip:
+            begun = begin_request(environ, lambda: self._told_name(environ) or f"{method} {_route(environ) or path}")
         if begun is None:
             return self.app(environ, start_response)
-        answer = _Answer(begun, has_body=environ["REQUEST_METHOD"] != "HEAD")
+        answer = _Answer(begun, has_body=method != "HEAD")
 
         def started(status: str, *rest: Any, **named: Any) -> Any:
             answer.status = status
@@ -55,15 +58,27 @@ class WSGIMiddleware:
             answer.over(error)
             raise
         begun.leave(outside)
-        if isinstance(body, (list, tuple)) or _is_file(body, environ):
+        if type(body) in (list, tuple) or _is_file(body, environ):
             # Nothing of the program runs after this, and servers look at what these are.
             answer.over(None)
             return body
         return _Body(answer, body)
 
-    @guarded
     def _told_name(self, environ: Environ) -> str:
-        return "" if self._name is None else str(self._name(environ))
+        return "" if self._name is None else said_by(self._name, environ)
+
+
+def _path(environ: Environ) -> str:
+    # What WSGI calls text is bytes, one in each character.
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+@guarded
+def _route(environ: Environ) -> str:
+    # Of the request that Werkzeug has put there and Flask has found a rule for.
+    rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
+    return f"{environ.get('SCRIPT_NAME', '')}{rule}" if isinstance(rule, str) else ""
 
 
 def _is_file(body: object, environ: Environ) -> bool:

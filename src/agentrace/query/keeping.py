@@ -13,7 +13,7 @@ from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary
 from agentrace.store import facts_version
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same record gives another summary, meaning or head."""
 
 _HEADS: Final = "heads"

@@ -25,6 +25,8 @@ class Listed(Struct, frozen=True):
     summary: Summary
     processes: int = 0
     """Runs of other processes that this one, or they, started."""
+    jobs: int = 0
+    """Runs of jobs that it, or they, sent."""
 
 
 class Checked(Struct, frozen=True):
@@ -101,23 +103,24 @@ class Runs:
         return (one for one in self.heads() if one.parent not in there or one.parent >= one.run_id)
 
     def listed(self) -> Iterator[Listed]:
-        """The runs that no run of this store started, the newest first, with how many processes they started."""
+        """The runs that no run of this store started, the newest first, with what they started."""
         there = set(self.ids)
-        started: dict[bytes, int] = {}
+        started: dict[bytes, tuple[int, int]] = {}
         # Run ids sort by time, so whatever a run started has come by before the run itself does.
         for one in self.heads():
-            processes = started.pop(one.run_id, 0)
+            processes, jobs = started.pop(one.run_id, (0, 0))
             if one.parent in there and one.parent < one.run_id:
-                started[one.parent] = started.get(one.parent, 0) + processes + 1
+                before = started.get(one.parent, (0, 0))
+                started[one.parent] = before[0] + processes + (not one.is_job), before[1] + jobs + one.is_job
             else:
-                yield Listed(self.summary(one.run_id), processes)
+                yield Listed(self.summary(one.run_id), processes, jobs)
 
     def all(self) -> Iterator[Listed]:
         """Every run by itself, also those that others started; the newest first."""
         return (Listed(self.summary(run_id)) for run_id in self.ids)
 
     def started_by(self, run_id: bytes) -> list[bytes]:
-        """The runs of processes that a run started, the oldest first."""
+        """The runs of processes that a run started and of jobs that it sent, the oldest first."""
         if self._looked_back_to is None or run_id < self._looked_back_to:
             # Whatever a run started is newer than the run itself, so the older ones need not be read.
             self._looked_back_to = run_id

@@ -54,6 +54,8 @@ class Head(Struct, frozen=True):
     name: str = ""
     started_ts: int = 0
     parent: bytes = b""
+    is_job: bool = False
+    """Whether the parent sent it as a job, rather than started its process."""
 
 
 def summary(record: RunRecord, meaning_of: Callable[[RunRecord], Meaning] = meaning) -> Summary:
@@ -94,7 +96,7 @@ def head(record: RunRecord) -> Head:
         first = None
     if not isinstance(first, WorkflowStarted):
         return Head(record.run_id)
-    return Head(record.run_id, first.name, first.ts, first.parent.run_id)
+    return Head(record.run_id, first.name, first.ts, first.parent.run_id, first.parent.is_of_a_job)
 
 
 def status_of(run: RunState, interrupted: bool) -> Status:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -65,7 +65,7 @@ class InferredRow(Struct, frozen=True, gc=False):
 
 
 class ProcessRow(Struct, frozen=True, gc=False):
-    """The run of a process that a step started; its own steps are below it."""
+    """The run of a process that a step started, or of a job that it sent; its own steps are below it."""
 
     depth: int
     last: bool
@@ -74,6 +74,11 @@ class ProcessRow(Struct, frozen=True, gc=False):
     status: Status
     start_ns: int
     duration_ns: int
+
+    @property
+    def kind(self) -> Literal["process", "job"]:
+        """What it is to the run above it."""
+        return _kind(self.run)
 
 
 Row: TypeAlias = StepRow | InferredRow | ProcessRow
@@ -86,10 +91,12 @@ class Tree(Struct, frozen=True):
     status: Status
     rows: Sequence[Row]
     totals: Totals
-    """Over all its processes."""
+    """Over all its processes and jobs."""
     inferred: int
     processes: int
     """Runs of other processes in the tree."""
+    jobs: int
+    """Runs of jobs in the tree."""
     duration_ns: int
     """Until the last thing in the tree ended."""
     replayable: Replayable
@@ -119,7 +126,8 @@ def tree(
         rows=rows,
         totals=builder.totals,
         inferred=builder.inferred,
-        processes=len(builder.seen) - 1,
+        processes=len(builder.seen) - 1 - builder.jobs,
+        jobs=builder.jobs,
         duration_ns=max([run.duration_ns, *ends]),
         replayable=builder.replayable(),
         cut_short=root.cut_short,
@@ -141,6 +149,7 @@ class _Builder:
         self.seen = {root.run_id}
         self.totals = Totals()
         self.inferred = 0
+        self.jobs = 0
         self._meanings: dict[bytes, Meaning] = {}
         self._parallel: set[tuple[bytes, int]] = set()
         self._record_of = record_of
@@ -166,7 +175,9 @@ class _Builder:
         """The verdict on the first run, with what the others lack in a line that names them."""
         first, *others = self._meanings.values()
         lacking = [
-            f"process {other.run_id.hex()[:12]}: {reason}" for other in others for reason in other.replayable.because
+            f"{_kind(self._record_of(other.run_id).trace.run)} {other.run_id.hex()[:12]}: {reason}"
+            for other in others
+            for reason in other.replayable.because
         ]
         return replace(first.replayable, because=[*first.replayable.because, *lacking])
 
@@ -198,7 +209,9 @@ class _Builder:
         for run_id in self._started_by(record.run_id):
             if run_id not in self.seen:  # a record may name any run as its parent, also in a circle
                 self.seen.add(run_id)
-                yield self._record_of(run_id)
+                record_below = self._record_of(run_id)
+                self.jobs += record_below.trace.run.parent.is_of_a_job
+                yield record_below
 
     def _process_row(self, record: RunRecord, depth: int, last: bool) -> ProcessRow:
         run = record.trace.run
@@ -243,6 +256,10 @@ def _push(waiting: list[_Waiting], record: RunRecord, children: _Children, below
     if items:
         last = len(items) - 1
         waiting.extend((items[at], depth, at == last, record, children) for at in range(last, -1, -1))
+
+
+def _kind(run: RunState) -> Literal["process", "job"]:
+    return "job" if run.parent.is_of_a_job else "process"
 
 
 def _overlapping(siblings: Sequence[StepState]) -> Iterator[StepState]:

@@ -25,6 +25,11 @@ _PURGE: Final = 256
 """How many timers are kept until those that were cancelled are forgotten."""
 
 
+def _when(timer: Any) -> float:
+    when: float = timer.when()
+    return when
+
+
 class Here(Protocol):
     """The loop whose timers they are."""
 
@@ -181,7 +186,10 @@ class LoopTimers:
         return None if timer is None or timer.cancelled() else timer
 
     def _earliest(self) -> list[Any]:
-        return sorted((one for one in self._timers.values() if not one.cancelled()), key=lambda one: one.when())[:1]
+        """The first that is not cancelled, unless a library waits for something that comes before it."""
+        first = min((one for one in self._timers.values() if not one.cancelled()), key=_when, default=None)
+        others = min((one.when() for one in self._loop._scheduled if not one.cancelled()), default=math.inf)
+        return [] if first is None or others < first.when() else [first]
 
     def _is_waited_for(self) -> bool:
         """Whether what comes next has to be done in this loop, or nothing comes any more."""

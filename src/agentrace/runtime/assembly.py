@@ -15,11 +15,13 @@ from agentrace.capture.guard import fault, guarded, say
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
+from agentrace.capture.runs import place_from
 from agentrace.config import Settings
 from agentrace.errors import ConfigError, RecordingFailed
 from agentrace.ids import Clock, SystemClock
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
+from agentrace.integrations.telemetry import leaving_out
 from agentrace.integrations.unrecorded import watch_clusters
 from agentrace.journal import Journal
 from agentrace.redact import environment_secrets, redactor
@@ -48,8 +50,9 @@ class Runtime:
         self.redactor = redactor(settings.redact, settings.redact_patterns, environment_secrets(os.environ))
         self.scope = ProcessScope()
         self.recording = Recording(self.scope, self._new_run)
-        self.recording.parent = children.parent_of(os.environ)
+        self.recording.parent = children.parent_here()
         self.recording.end_run = self._end
+        self.recording.leave_out = leaving_out(self.recording, settings.exclude_urls)
         self.tape = tape
         self.origin = origin
         self.watch = ImportWatch()
@@ -96,7 +99,7 @@ class Runtime:
         self._begun = True
         process.install(self.recording)
         _hooks.register()
-        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self.close, self._before_fork, self._after_fork
+        _hooks.at_exit, _hooks.before_fork, _hooks.after_fork = self._over, self._before_fork, self._after_fork
         self.watch.install()
         carriers.carry_threads()
         carriers.carry_execs(self._environment, self.close)
@@ -108,6 +111,7 @@ class Runtime:
         self.watch.when("concurrent.futures.thread", carriers.carry_pools)
         self.watch.when("subprocess", lambda module: carriers.carry_subprocesses(module, self._environment))
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
+        self.watch.when("multiprocessing.spawn", self._know_fork_servers)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
         self.watch.when("distributed.client", watch_clusters)
         for name in carriers.LOKY:
@@ -117,6 +121,17 @@ class Runtime:
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
         self.ending.watch()
         self.signals.install()
+
+    def _over(self) -> None:
+        """The process ends, whatever some of its threads are still in the middle of."""
+        self._cut_short()
+        self.close()
+
+    @guarded
+    def _cut_short(self) -> None:
+        for run in self.recording.parts():
+            if run.opened:
+                run.emit(events.ExecutionAborted, events.RUN_STEP, "process", "exit", "the process ended before it did")
 
     def close(self) -> None:
         """End every run, write out what is pending, and leave the program as it was before :meth:`start`."""
@@ -181,7 +196,7 @@ class Runtime:
     def _describe(self, run: RunRecording) -> None:
         run.end_unfinished()
         if self.describes:
-            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described())
+            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described(run))
 
     @guarded
     def _child_raised(self, error: BaseException) -> None:
@@ -271,6 +286,7 @@ class Runtime:
             origin=self.origin,
             parent=parent,
             patched=list(settings.patch),
+            excluded=list(settings.exclude_urls),
         )
 
     def _durability(self) -> str:
@@ -278,7 +294,7 @@ class Runtime:
             return "memory"
         return self.settings.durability if self._journal.mode == "mmap" else f"buffered: {self._journal.why}"
 
-    def _described(self) -> Sequence[Any]:
+    def _described(self, run: RunRecording) -> Sequence[Any]:
         seen = self.instrumentation
         return (
             self.looked.commit,
@@ -288,6 +304,7 @@ class Runtime:
             self.looked.stdin,
             list(seen.tools()),
             list(seen.unsupported()),
+            dict(run.left_out),
         )
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
@@ -348,12 +365,20 @@ class Runtime:
             self._end_with_child()
         carriers.carry_spawns(module, self._environment)
 
+    def _know_fork_servers(self, module: Any) -> None:
+        carriers.carry_fork_servers(module, lambda: children.place(self.recording), self._asked_for_at)
+
+    def _asked_for_at(self, told: str) -> None:
+        place = self.recording.parent = place_from(told)
+        if self.forked is not None:
+            self.forked(place)
+
     def _end_with_child(self) -> None:
         sys.modules["multiprocessing.util"].Finalize(None, self._close_in_child, exitpriority=-100)
 
     def _close_in_child(self) -> None:
         self.ending.note_passing()
-        self.close()
+        self._over()
 
     def _know_asyncio(self, module: Any) -> None:
         self.scope.running_loop = module.events._get_running_loop

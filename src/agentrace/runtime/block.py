@@ -10,13 +10,14 @@ from typing import Literal
 from msgspec.structs import replace
 
 from agentrace import archive, config
+from agentrace.capture.entering import AlsoAsync
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
 from agentrace.replay.manner import Manner
 from agentrace.runtime.replaying import Replaying
 
 
-class replay:
+class replay(AlsoAsync):
     """Answer the model, tool and retriever calls of a block from a record; also ``async with``.
 
     Args:
@@ -62,7 +63,8 @@ class replay:
             run_id = runs.find(file.run) if file.run else archive.only_run(runs)
         source = runs.record(run_id)
         started = source.trace.run.started
-        settings = replace(settings, patch=() if started is None else tuple(started.patched))
+        if started is not None:
+            settings = replace(settings, patch=tuple(started.patched), exclude_urls=tuple(started.excluded))
         self._replaying = Replaying(runs, source, settings, self._manner, "block")
         self._replaying.begin_block()
         return self
@@ -77,11 +79,3 @@ class replay:
         latched = replaying.tape.latched
         if latched is not None and not isinstance(error, ReplayDivergence):
             raise ReplayDivergence(latched.code, latched.report) from error
-
-    async def __aenter__(self) -> replay:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)

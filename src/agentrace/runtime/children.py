@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Mapping
 from typing import Final
 
+from agentrace.capture.carriers import TOLD
 from agentrace.capture.process import Recording
 from agentrace.capture.runs import place_as_text, place_from
 from agentrace.capture.scope import Flow
@@ -25,6 +28,17 @@ def parent_of(environ: Mapping[str, str]) -> Parent:
     return place_from(environ.get(PARENT))
 
 
+def parent_here() -> Parent:
+    """What this process was told of its parent, as a child of a fork server or else by its environment."""
+    spawn = sys.modules.get("multiprocessing.spawn")
+    begin = getattr(getattr(spawn, "_main", None), "__code__", None)
+    frame = sys._current_frames().get(threading.main_thread().ident or 0) if begin is not None else None
+    while frame is not None and frame.f_code is not begin:
+        frame = frame.f_back
+    told = {} if frame is None else frame.f_locals.get("preparation_data", {})
+    return place_from(told[TOLD]) if TOLD in told else parent_of(os.environ)
+
+
 def branch_process(recording: Recording) -> Parent:
     """The place of a child process that the calling code is about to start."""
     flow = recording.flow()
@@ -39,15 +53,20 @@ def _is_child(recording: Recording, flow: Flow) -> bool:
     return bool(recording.parent.run_id) and flow.run is recording.implicit()
 
 
+def place(recording: Recording) -> str:
+    """What a child process that the calling code is about to start is told as its parent."""
+    flow = recording.flow()
+    if not _is_child(recording, flow):
+        flow.run.open()  # a child may only name a run that exists
+    return place_as_text(branch_process(recording))
+
+
 def environment(recording: Recording, home: str, given: Mapping[str, str], boot: str = "") -> dict[str, str]:
     """What to add to ``given``, the environment that the program has chosen for a child.
 
     With a ``boot`` directory, or in a tree that has one, a child begins with what is there.
     """
-    flow = recording.flow()
-    if not _is_child(recording, flow):
-        flow.run.open()  # a child may only name a run that exists
-    added = {PARENT: place_as_text(branch_process(recording))}
+    added = {PARENT: place(recording)}
     if given.get(HOME) == os.environ.get(HOME):  # a program may give its child a store of its own
         added[HOME] = home
     boot = os.environ.get(BOOT, boot)

@@ -14,7 +14,8 @@ class _Cells:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
-        self._running: dict[int, tuple[Begun, Flow | None]] = {}
+        self._running: dict[int, tuple[Any, Begun, Flow | None]] = {}
+        """The cells that are going on, by the identity of what the shell tells of each, which is kept for it."""
 
     def watch(self) -> None:
         self.shell.events.register("pre_run_cell", self._begins)
@@ -24,7 +25,7 @@ class _Cells:
         self.shell.events.unregister("pre_run_cell", self._begins)
         self.shell.events.unregister("post_run_cell", self._ended)
         while self._running:
-            _, (begun, outside) = self._running.popitem()
+            _, (_, begun, outside) = self._running.popitem()
             begun.leave(outside)
             begun.end()
 
@@ -34,12 +35,12 @@ class _Cells:
         begun = begin_run(f"cell {number}")
         if begun is not None:
             begun.open()
-            self._running[id(info)] = begun, begun.enter()
+            self._running[id(info)] = info, begun, begun.enter()
 
     def _ended(self, result: Any) -> None:
         found = self._running.pop(id(result.info), None)
         if found is not None:
-            begun, outside = found
+            _, begun, outside = found
             begun.leave(outside)
             begun.end(result.error_before_exec or result.error_in_exec)
 

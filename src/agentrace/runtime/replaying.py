@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -20,6 +21,7 @@ from agentrace.capture import process
 from agentrace.capture.call import call_site
 from agentrace.capture.guard import fault, say
 from agentrace.capture.recording import Recorder
+from agentrace.capture.scope import Apart
 from agentrace.capture.step import Step
 from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.ids import format_run_id, parse_run_id
@@ -187,6 +189,8 @@ class Replaying:
 
     def _refused(self, what: str) -> BaseException:
         recording = process.current
+        if recording is not None and isinstance(recording.flow_given(), Apart):
+            return ConnectionRefusedError(errno.ECONNREFUSED, "a replay reaches nobody")
         step = None if recording is None else recording.enclosing()
         report = f"the program reaches for the network past everything that is recorded: {what}"
         return self.tape.diverged("UNPATCHED_NETWORK", report, step)
@@ -258,6 +262,7 @@ def told_children(runs: Runs, source: RunRecord, settings: config.Settings, how:
         SOURCE: f"{format_run_id(source.run_id)}@{runs.store.root.absolute()}",
         MANNER: f"{how.order},{how.speed},{'observe' if how.observe else ''}",
         "AGENTRACE_PATCH": ",".join(settings.patch),
+        "AGENTRACE_EXCLUDE_URLS": ",".join(settings.exclude_urls),
     }
     return {name: value for name, value in variables.items() if value}
 

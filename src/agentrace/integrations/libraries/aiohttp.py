@@ -17,6 +17,7 @@ from agentrace.capture.carriers import replace
 from agentrace.capture.guard import fault
 from agentrace.integrations.aiohttp_playing import Playing, played, protocols
 from agentrace.integrations.aiohttp_streams import Timed, readers
+from agentrace.integrations.bodies import AsyncPiecesInFlow
 from agentrace.integrations.declaration import Wire
 from agentrace.integrations.http_client import header_pairs
 from agentrace.integrations.passing import Outgoing, Passing, setting_out
@@ -104,7 +105,12 @@ def _passing(module: Any, request: Any) -> Passing | None:
     except Exception as error:
         fault(error)
         return None
-    return setting_out(asked)
+    passed = setting_out(asked)
+    if passed is not None and passed.body_flow is not None:
+        for part in (body, *(part[0] for part in getattr(body, "_parts", None) or ())):
+            if getattr(part, "_iter", None) is not None:
+                part._iter = AsyncPiecesInFlow(part._iter, passed.body_flow)
+    return passed
 
 
 def _content(module: Any, body: Any) -> tuple[bytes | None, Any]:

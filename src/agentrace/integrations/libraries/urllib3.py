@@ -1,32 +1,32 @@
-"""urllib3: the transport of requests, and of whatever is built on that.
+"""urllib3, the transport of requests: each request that a pool's connection makes, beneath retries and redirects.
 
-Recorded is each request that a connection of a pool makes, beneath retries and redirects. On a replay the pool works
-with a connection that gives the recorded bytes, or fails where the recorded one did.
+On a replay the pool works with a connection that gives the recorded bytes, or fails where the recorded one did.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from agentrace.capture import process
 from agentrace.capture.carriers import replace
 from agentrace.capture.guard import fault
+from agentrace.capture.recorded import arrived
+from agentrace.integrations.bodies import PiecesInFlow
 from agentrace.integrations.declaration import Wire
 from agentrace.integrations.forms import without_boundary
-from agentrace.integrations.http_client import Tee, header_pairs
-from agentrace.integrations.http_playing import Line, left_to_read, refused, wire_length
+from agentrace.integrations.http_client import Tee, header_pairs, origin
+from agentrace.integrations.http_playing import Line, left_to_read, refusal, wire_length
 from agentrace.integrations.passing import Outgoing, Passing, replaying, setting_out
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_VERIFIED: Final = ("CERT_REQUIRED", "REQUIRED", 2)
 _CONNECTING: Final = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"})
 """Exceptions that are made of what ``create_connection`` raises."""
-_VERIFIED: Final = ("CERT_REQUIRED", "REQUIRED", 2)
 _refusal = threading.local()
-"""What ``create_connection`` raises instead of connecting, on a replay."""
+"""What it raises instead of connecting, on a replay."""
 
 
 def install(module: Any) -> None:
@@ -63,20 +63,21 @@ def _passing(pool: Any, method: str, url: str, options: dict[str, Any]) -> Passi
         return None
     try:
         if url.startswith("/"):  # else it is asked of a proxy
-            host = f"[{pool.host}]" if ":" in pool.host else pool.host
-            port = "" if pool.port in (None, _DEFAULT_PORTS.get(pool.scheme)) else f":{pool.port}"
-            url = f"{pool.scheme}://{host}{port}{url}"
-        parts = urlsplit(url)
-        headers, given = header_pairs(options.get("headers")), options.get("body")
-        given = given.encode() if isinstance(given, str) else given or b""
-        content = bytes(given) if isinstance(given, (bytes, bytearray)) else None
-        told = given if content is None else without_boundary(content, headers)
+            url = f"{origin(pool.scheme, pool.host, pool.port)}{url}"
+        parts, headers = urlsplit(url), header_pairs(options.get("headers"))
+        body: Any = options.get("body") or b""
+        text = body.encode() if isinstance(body, str) else body
+        content = bytes(text) if isinstance(text, (bytes, bytearray)) else None
+        told = body if content is None else without_boundary(content, headers)
         path = unquote(parts.path) or "/"
         asked = Outgoing("urllib3", method, url, parts.hostname or "", path, headers, content, told)
     except Exception as error:
         fault(error)
         return None
-    return setting_out(asked)
+    passed = setting_out(asked)
+    if passed is not None and passed.body_flow is not None and isinstance(body, Iterator):
+        options["body"] = PiecesInFlow(body, passed.body_flow)
+    return passed
 
 
 @contextlib.contextmanager
@@ -98,12 +99,12 @@ def _played(conn: Any, passed: Passing) -> Generator[None]:
     """The connection gives the recorded response, or fails where the recorded one did."""
     step, recorded = passed.step, passed.recorded
     assert recorded is not None
-    error = refused(step, recorded, "urllib3")
-    how = "" if recorded.error is None else recorded.error.type.rpartition(":")[2]
-    if how in _CONNECTING:
-        _refusal.error = error
+    failure = recorded.error
+    if failure is not None and failure.type.rpartition(":")[2] in _CONNECTING:
+        arrived(step, recorded)
+        _refusal.error = refusal(step, failure)
     else:
-        conn.sock = Line(step, recorded, error)
+        conn.sock = Line(step, recorded)
         if hasattr(conn, "cert_reqs"):
             conn.is_verified = conn.cert_reqs in _VERIFIED or bool(conn.assert_fingerprint)
     try:
@@ -115,9 +116,8 @@ def _played(conn: Any, passed: Passing) -> Generator[None]:
 
 def _connecting(original: Callable[..., Any]) -> Callable[..., Any]:
     def create_connection(*args: Any, **options: Any) -> Any:
-        error: BaseException | None = getattr(_refusal, "error", None)
-        if error is not None:
-            raise error
+        if getattr(_refusal, "error", None) is not None:
+            raise _refusal.error
         return original(*args, **options)
 
     return create_connection
