@@ -16,7 +16,9 @@ from pathlib import Path
 
 from tests.mutant import Mutant
 from tests.mutants_of_callables import CALLABLES
+from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
 from tests.mutants_of_runs import MUTANTS_OF_RUNS
+from tests.mutants_of_values import MUTANTS_OF_VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
@@ -312,6 +314,7 @@ MUTANTS = (
         "pass",
         ("tests/unit/test_replay_timers.py",),
     ),
+    *MUTANTS_OF_OFFERED_TOOLS,
     Mutant(
         "what a tool drew is not drawn again",
         "capture/answers.py",
@@ -335,6 +338,7 @@ MUTANTS = (
     ),
     *MUTANTS_OF_RUNS,
     *(Mutant(*row) for row in CALLABLES),
+    *MUTANTS_OF_VALUES,
 )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         trace,
         validator,
     )
+    from agentrace.capture.notes import log, score
     from agentrace.capture.runs import carry, run
     from agentrace.capture.values import getenv, input, now, random, uuid4  # noqa: A004
     from agentrace.errors import AgentraceError, ReplayDivergence
@@ -50,6 +51,7 @@ _HOMES = {
         "trace",
         "validator",
     ),
+    "agentrace.capture.notes": ("log", "score"),
     "agentrace.capture.runs": ("carry", "run"),
     "agentrace.capture.values": ("getenv", "input", "now", "random", "uuid4"),
     "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
@@ -77,6 +79,7 @@ __all__ = [
     "init",
     "input",
     "load_ipython_extension",
+    "log",
     "model",
     "now",
     "planner",
@@ -85,6 +88,7 @@ __all__ = [
     "retriever",
     "run",
     "safety",
+    "score",
     "shutdown",
     "status",
     "step",

@@ -197,6 +197,10 @@ class WorkflowStarted(Event, frozen=True, tag=1):
     """What ``--patch`` recorded at the program's own call sites: ``time``, ``uuid``, ``random``."""
     excluded: list[str] = []
     """Patterns of requests that the settings leave out of the record."""
+    tools: list[str] = []
+    """What the setting of this name held: which functions were recorded as tools without being decorated."""
+    retrievers: list[str] = []
+    """The same for retrievers."""
 
 
 class WorkflowDescribed(Event, frozen=True, tag=2):
@@ -213,12 +217,15 @@ class WorkflowDescribed(Event, frozen=True, tag=2):
     stdin_digest: str = ""
     """blake3 (hex) of standard input, if it was a regular file."""
     tools: list[str] = []
-    """Functions that were wrapped as tools by configuration, as ``module:qualname``."""
+    """Functions that were recorded without being decorated, as ``module:qualname``; followed by `` as NAME`` where a
+    request offers one under another name."""
     unsupported: list[str] = []
     """What was seen that is not recorded, each as one sentence."""
     left_out: dict[str, int] = {}
     """Requests that are not in the record, by host: those that the settings exclude, and reports that libraries send
     about the program."""
+    missing_tools: dict[str, str] = {}
+    """Tools that requests offered and that no function was found for, and why; with ``--tools auto``."""
 
 
 class StepDispatched(Event, frozen=True, tag=3):
@@ -510,7 +517,8 @@ class Logged(Event, frozen=True, tag=17):
     fields: Value = NO_VALUE
     """What was given beside the text, as a canonical mapping."""
     logger: str = ""
-    """The logger that it came through; empty for ``agentrace.log``."""
+    """The logger that it came through; ``<stdout>`` or ``<stderr>`` for what was printed; empty for
+    ``agentrace.log``."""
 
 
 class Scored(Event, frozen=True, tag=18):

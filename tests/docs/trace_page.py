@@ -20,8 +20,10 @@ HEAD = """\
 A trace is the record of one run: a sequence of **events**, and the **payloads** that their values refer to. Everything
 else that agentrace shows (trees, times, tokens, whether a run can be replayed) is computed from these and can be
 computed again. This page is the vocabulary; where the bytes stand is told in
-[data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`, which is 1.0
-with something added, and says so where it stands. Nothing changes any more, and what reads 1.0 reads all of 1.x.
+[data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`, in which
+1.0 is whole: a version 1.x is 1.0 with something added. What reads 1.0 reads all of 1.x, and keeps what it does not
+know: it shows a value of an `OBJECT` kind of its future as the fields that it has, exports it with its payloads, and
+refuses to rebuild it. 1.1 added the kinds of `OBJECT` that are values of libraries, `CODED` values, and fields at the end of events.
 
 ## How an event is written
 

@@ -16,9 +16,11 @@ from msgspec.structs import replace
 
 from agentrace.archive import Emptying, Manifest, TraceFile
 from agentrace.archive.changing import Changing, Unchanged
+from agentrace.events import StepCompleted
 from agentrace.query import Runs, output_of
 from tests.unit.example_trace import example
 from tests.unit.golden import GOLDEN
+from tests.unit.library_values import values_run
 from tests.unit.trace_files import content, exported, file_of, kept, shop
 from tests.unit.travel_run import travel
 
@@ -30,11 +32,17 @@ def _made(changing: Changing = Unchanged) -> Callable[[Path], bytes]:
     return lambda root: file_of(root, travel, shop, changing=changing).read_bytes()
 
 
+def _of_its_own(root: Path, name: str) -> Path:
+    (root / name).mkdir()
+    return root / name
+
+
 FILES: dict[str, Callable[[Path], bytes]] = {
     "v1-example-of-1.1.agentrace": lambda _: example(),
     "v1-travel-of-1.1.agentrace": _made(),
     "v1-without-payloads-of-1.1.agentrace": _made(Emptying),
-    "v1-kept-of-1.1.agentrace": lambda root: file_of(root, kept).read_bytes(),
+    "v1-kept-of-1.1.agentrace": lambda root: file_of(_of_its_own(root, "kept"), kept).read_bytes(),
+    "v1-values-of-1.1.agentrace": lambda root: file_of(_of_its_own(root, "values"), values_run).read_bytes(),
 }
 
 
@@ -93,3 +101,22 @@ def test_what_1_1_added_is_read() -> None:
 
 def test_the_example_of_the_page_is_the_golden_file() -> None:
     assert example() == (GOLDEN / "traces" / "v1-example-of-1.1.agentrace").read_bytes()
+
+
+def test_values_of_libraries_that_were_kept_are_rebuilt() -> None:
+    runs = Runs(TraceFile(GOLDEN / "traces" / "v1-values-of-1.1.agentrace"))
+    record = runs.record(runs.ids[0])
+
+    found = {
+        step.name: record.values.python(step.ended.output)
+        for step in record.trace.steps.values()
+        if isinstance(step.ended, StepCompleted)
+    }
+
+    assert found["give_array"].sum() == sum(range(600))
+    assert found["give_texts"].tolist() == ["Rome", "Oslo"]
+    assert found["give_frame"].to_dict("list") == {"city": ["Rome", "Oslo"], "nights": [3, 4]}
+    assert found["give_polars"].to_dict(as_series=False) == {"city": ["Rome", None], "nights": [3, 4]}
+    assert found["give_table"].to_pydict() == {"city": ["Rome", None], "nights": [3, 4]}
+    assert found["give_image"].getpixel((3, 3)) == (1, 2, 3)
+    assert (found["give_buffer"].getvalue(), str(found["give_moment"])) == (b"hello", "2020-07-01 10:00:00+02:00")

@@ -239,6 +239,7 @@ ACCEPTED: list[tuple[str, str, object, Any]] = [
     ("redact", "strict", "strict", "strict"),
     ("redact_patterns", "a{1,2}\n\n[0-9]{16}", ["a{1,2}", "[0-9]{16}"], ("a{1,2}", "[0-9]{16}")),
     ("tools", "shop.tools:*, lookup ,", ("shop.tools:*", "lookup"), ("shop.tools:*", "lookup")),
+    ("tools", "auto,__main__:[ab]?*", ["auto", "__main__:[ab]?*"], ("auto", "__main__:[ab]?*")),
     ("record_env", "LANG,TZ", ["LANG", "TZ"], ("LANG", "TZ")),
     ("session_id", "s-1", "s-1", "s-1"),
     ("exit_timeout", "0.5", 0.5, 0.5),
@@ -272,6 +273,8 @@ REFUSED: list[tuple[str, object]] = [
     ("tools", "shop.tools:*"),
     ("tools", [3]),
     ("tools", [""]),
+    *(("tools", [pattern]) for pattern in ("[", "shop.tools", "shop.tools:", ":lookup", "shop:lookup:*", "Auto")),
+    ("retrievers", ["auto"]),
     ("workflow", ""),
     ("workflow", 7),
     ("exit_timeout", -1),
@@ -294,7 +297,7 @@ def test_a_value_of_the_wrong_type_names_its_place_and_what_is_wanted(place: Pla
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("disabled", "maybe"), ("on_error", "WARN"), ("exit_timeout", "soon"), ("redact_patterns", "a(")],
+    [("tools", "["), ("disabled", "maybe"), ("on_error", "WARN"), ("exit_timeout", "soon"), ("redact_patterns", "a(")],
 )
 def test_a_wrong_variable_is_named(place: Place, name: str, text: str) -> None:
     place.environ[variable(name)] = text

@@ -113,6 +113,19 @@ def test_init_loads_nothing_that_only_readers_need(tmp_path: Path, environ: dict
     assert [name for name in modules if name.startswith(FOR_READERS)] == []
 
 
+def test_init_loads_what_listens_only_where_it_is_asked_for(tmp_path: Path, environ: dict[str, str]) -> None:
+    listening = {"agentrace.capture.log_records", "agentrace.capture.output", "agentrace.capture.spoken_notes"}
+    home = environ | {"AGENTRACE_HOME": str(tmp_path)}
+
+    _, modules = _once("import agentrace; agentrace.init()", home)
+    _, asked = _once("import agentrace; agentrace.init(logs='info', output='both')", home)
+
+    assert [name for name in modules if name.startswith("agentrace.canonical.foreign.")] == []
+    assert listening & set(modules) == set()
+    assert listening <= set(asked)
+    assert "logging" not in asked
+
+
 def test_init_loads_no_heavy_module_of_the_standard_library(tmp_path: Path, environ: dict[str, str]) -> None:
     _, needed = _once(NEEDED, environ)
     _, modules = _once("import agentrace; agentrace.init()", environ | {"AGENTRACE_HOME": str(tmp_path)})

@@ -14,11 +14,13 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / PACKAGE
 
 LOADED_BY_NAME = {
+    f"{PACKAGE}.canonical.foreign": "what takes values of a library apart is loaded with the first of them",
+    f"{PACKAGE}.capture.hearing": "what listens to logs and output is loaded where a setting asks for it",
     f"{PACKAGE}.cli": "a command's module is loaded when that command runs",
     f"{PACKAGE}.integrations": "an integration is found by its file's name",
     f"{PACKAGE}.pytest_plugin": "a test run that uses no trace pays for the hooks only",
 }
-"""Packages that may load modules of their own by name when they run, with the reason."""
+"""Packages, and modules, that may load modules of their own package by name when they run, with the reason."""
 
 
 def layers(architecture: str) -> dict[str, tuple[str, ...]]:
@@ -82,7 +84,8 @@ def _may_load_late(edge: Import) -> bool:
     if edge.importer == PACKAGE:
         return edge.within == "__getattr__"
     package = ".".join(edge.importer.split(".")[:2])
-    return edge.dynamic and package in LOADED_BY_NAME and edge.target.startswith(package)
+    may = any(edge.importer == name or edge.importer.startswith(f"{name}.") for name in LOADED_BY_NAME)
+    return edge.dynamic and may and edge.target.startswith(package)
 
 
 def without_row(source: Path, table: dict[str, tuple[str, ...]]) -> list[str]:

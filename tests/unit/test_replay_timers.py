@@ -8,6 +8,7 @@ import itertools
 import random
 import threading
 import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -341,3 +342,37 @@ def test_whoever_does_nothing_but_sleep_does_not_fill_the_disk() -> None:
     told = [event for event in record.events if isinstance(event, events.CallbacksRun)]
     assert 9_900 <= sum(len(event.callbacks) for event in told) <= 10_100
     assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
+
+
+def test_what_a_thread_gives_to_a_loop_is_called_in_the_context_of_the_thread() -> None:
+    """Also where a replay puts it off."""
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+
+    def program() -> list[Any]:
+        seen: list[Any] = []
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+
+        async def told(number: int) -> tuple[str, int]:
+            return name.get(), await look(0.001 * (number % 2))
+
+        def giving(number: int) -> None:
+            name.set(f"giver {number}")
+            seen.append(asyncio.run_coroutine_threadsafe(told(number), loop).result())
+
+        givers = [threading.Thread(target=giving, args=(number,)) for number in range(4)]
+        for giver in givers:
+            giver.start()
+        for giver in givers:
+            giver.join()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        return sorted(seen)
+
+    seen, record = record_of(program)
+    again = replayed(record, program)
+
+    assert [who for who, _ in seen] == [f"giver {number}" for number in range(4)]
+    assert (again.seen, again.code) == (seen, "")

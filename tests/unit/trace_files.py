@@ -28,6 +28,7 @@ from agentrace.archive.layout import (
     end_mark,
     member_head,
 )
+from agentrace.canonical.coded import coded
 from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.journal.segment import chain_start
 from agentrace.query import Runs, input_of, output_of
@@ -60,7 +61,7 @@ def shop(process: Process) -> Writing:
 def kept(process: Process) -> Writing:
     """What 1.1 added: arguments that do not count, outputs and elements that a codec gave, and context managers."""
     run = process.run("kept", number=700)
-    drawn = run.encoder.coded("picture/1", run.encoder.encode(b"red " * 300)[0])
+    drawn = coded("picture/1", run.encoder.encode(b"red " * 300)[0])
     tool = run.step("tool", "draw", 1, {"what": "a cat", "request_id": "r1"}, ignored=["request_id", "*args"])
     run.done(tool, 2, output=drawn, codec="picture/1")
     film = run.step("tool", "film", 3)

@@ -19,7 +19,8 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Raw
 
-from agentrace.canonical import tags
+from agentrace.canonical import foreign, tags
+from agentrace.canonical.foreign_json import foreign_json
 from agentrace.canonical.loading import Tagged, load
 from agentrace.canonical.moments import clock_text, datetime_of, time_of
 from agentrace.canonical.objects import KINDS, shape_of, type_name
@@ -164,6 +165,8 @@ class Reader:
 
     def _object(self, data: bytes, depth: int) -> Any:
         kind, name, fields, extra = load(data)
+        if kind in foreign.KINDS:
+            return foreign.rebuilt(kind, name, lambda: self._python(fields, depth))
         cls = self._class(name, kind)
         content = self._python(fields, depth)
         return KINDS[kind](cls, content, self._python(extra, depth))
@@ -311,9 +314,10 @@ def _tag(name: str) -> Callable[[Reader, bytes, int], Any]:
 
 def _json_object(reader: Reader, data: bytes, depth: int) -> Any:
     kind, name, fields, beside = load(data)
-    content = reader._json(fields, depth)
+    if kind in foreign.KINDS:
+        return foreign_json(kind, name, fields, lambda value: reader._json(value, depth))
     extras = reader._json(beside[1], depth) if kind == "pydantic" else None
-    return {"$type": name, **content, **(extras or {})}
+    return {"$type": name, **reader._json(fields, depth), **(extras or {})}
 
 
 def _json_coded(reader: Reader, data: bytes, depth: int) -> Any:

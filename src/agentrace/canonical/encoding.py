@@ -17,6 +17,7 @@ from msgspec.msgpack import Ext
 
 from agentrace.canonical import tags
 from agentrace.canonical.bodies import SMALLEST, BodyHistory
+from agentrace.canonical.foreign import Row, row_of, told
 from agentrace.canonical.history import History, ListKey, Unfolding, json_key, python_key
 from agentrace.canonical.needs import Redaction, Sink
 from agentrace.canonical.objects import Shape, described, shape_of, type_name, why_opaque
@@ -51,8 +52,9 @@ class Encoder:
         self._keys: dict[str, str | bool | None] = {}
         self._leaves: dict[str | bytes, Ext] = {}
         self._leaf_bytes = 0
+        self._kept: set[bytes] = set()
         self._forgotten = 0
-        self._shapes: dict[type, Shape | None] = {}
+        self._shapes: dict[type, Shape | Row | None] = {}
         self._history = History(self._store)
         self._bodies = BodyHistory(self._store, self._without_secrets)
         self._idle: _Walk | None = None
@@ -65,19 +67,12 @@ class Encoder:
         """The same for a value that goes over a wire as JSON, where a tuple is a list and an enum its value."""
         return self._encode(value, json_key)
 
-    def coded(self, codec: str, value: Raw) -> Raw:
-        """What a codec of the program gave, with its name."""
-        return Raw(_encode(Ext(tags.CODED, _encode((codec, value)))))
-
-    def opaque(self, value: object, reason: str) -> Raw:
-        """What stands for a value that cannot be encoded, for a reason that only the caller knows."""
-        return Raw(_encode(_Walk(self).opaque(value, reason)))
-
     def forget(self) -> None:
         """Remember nothing: used when payloads may not have been kept, so that they are stored again."""
         self._forgotten += 1
         self._leaves = {}
         self._leaf_bytes = 0
+        self._kept = set()
         self._history.forget()
         self._bodies.forget()
 
@@ -165,11 +160,11 @@ class Encoder:
         self._leaf_bytes += size
         return stored
 
-    def _shape(self, cls: type) -> Shape | None:
+    def _shape(self, cls: type) -> Shape | Row | None:
         try:
             return self._shapes[cls]
         except KeyError:
-            return self._shapes.setdefault(cls, shape_of(cls))
+            return self._shapes.setdefault(cls, shape_of(cls) or row_of(cls))
 
     def _key(self, key: str) -> str | bool | None:
         """``False``: a harmless key; text: what stands for its value; ``True``: a key whose value may be a secret;
@@ -194,6 +189,7 @@ class _Walk:
 
     fidelity: str = tags.EXACT
     key: ListKey = staticmethod(python_key)
+    careful = False
     room = _ROOM
     unfolding = False
     """Whether a list in the value was found to be a graph: then no other is looked at for that."""
@@ -319,9 +315,9 @@ class _Walk:
     def _exactly(self, items: list[Any], depth: int) -> list[Any] | None:
         """The items as msgspec can encode them; ``None`` if one of them is not told exactly."""
         before, self.fidelity = self.fidelity, tags.EXACT
-        told = [self.tree(item, depth) for item in items]
+        found = [self.tree(item, depth) for item in items]
         exact, self.fidelity = self.fidelity is tags.EXACT, before
-        return told if exact else None
+        return found if exact else None
 
     def _items(self, code: int, value: Any, depth: int) -> Ext:
         return Ext(code, _encode([self.tree(item, depth) for item in value]))
@@ -351,7 +347,9 @@ class _Walk:
     def _subclass(self, value: Any, plain: Callable[[Any], Any], depth: int) -> Ext:
         return Ext(tags.SUBCLASS, _encode((type_name(type(value)), self.tree(plain(value), depth))))
 
-    def _object(self, shape: Shape, value: Any, depth: int) -> Ext:
+    def _object(self, shape: Shape | Row, value: Any, depth: int) -> Ext:
+        if isinstance(shape, Row):
+            return told(self, shape, value, depth)
         try:
             content, extra = shape.fields(value), shape.extra(value)
         except Exception as error:  # code of the class ran, and failed
@@ -363,6 +361,8 @@ class _Walk:
 class _CarefulWalk(_Walk):
     """The walk of a value that the quick one could not finish: text that UTF-8 cannot say, ints in a list of numbers
     that msgpack cannot, a container that another thread changed meanwhile, too little stack left."""
+
+    careful = True
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder)

@@ -35,6 +35,14 @@ class Walk(Protocol):
         ...
 
 
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can say it."""
+    try:
+        return text.isascii() or text.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def whole_number(value: int) -> Any:
     """An int, which msgpack knows within 64 bits."""
     if -(2**63) <= value < 2**64:
@@ -125,11 +133,3 @@ SUBCLASSES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 
 REBUILT: Final = frozenset({bytearray, collections.OrderedDict, collections.Counter})
 """Of these, the ones that decoding rebuilds as they were."""
-
-
-def is_text(text: str) -> bool:
-    """Whether UTF-8 can say it."""
-    try:
-        return text.isascii() or text.encode() is not None
-    except UnicodeEncodeError:
-        return False

@@ -40,7 +40,8 @@ RANGE: Final = 14
 PAIRS: Final = 15
 """A dict with a key that is neither str nor int: ``[[key, value], ...]``."""
 OBJECT: Final = 16
-"""``[kind, type, {field: value}, extra]``; kind is a key of ``objects.KINDS``."""
+"""``[kind, type, {field: value}, extra]``; kind is a key of ``objects.KINDS``, or since 1.1 of ``foreign.KINDS``: a
+value of a library, such as an array or a data frame, whose texts are values and whose numbers are bytes."""
 OPAQUE: Final = 17
 """``[type, text, reason]``: a value that could not be encoded, and why."""
 PAYLOAD: Final = 18

@@ -40,6 +40,8 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
             recording.prepare()
         outer = recording.flow()
         run = outer.run
+        if spec.offered and spec.offered not in run.offered:
+            return None
         if not run.opened:
             run.open()
         value, fidelity = run.encoder.encode_json(arguments) if spec.json else run.encoder.encode(arguments)
@@ -263,4 +265,5 @@ _LIBRARIES: Final = tuple({sys.prefix + "/lib/", sys.base_prefix + "/lib/", __fi
 
 def is_library(filename: str) -> bool:
     """Whether a file of code is the standard library's, an installed one's or ours."""
-    return filename.startswith((*_LIBRARIES, "<frozen")) or "/site-packages/" in filename
+    installed = "/site-packages/" in filename or "/dist-packages/" in filename
+    return installed or filename.startswith((*_LIBRARIES, "<frozen", "<agentrace"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw, Struct
 
+from agentrace.canonical.coded import coded, opaque
 from agentrace.capture.guard import from_a_signal, say
 from agentrace.errors import ConfigError
 
@@ -57,16 +58,16 @@ def kept(codec: Codec, output: object, encoder: Encoder) -> tuple[Raw, str, str]
     except Exception as error:  # the program's own code, whose failure is not that of the call
         if from_a_signal(error):
             raise
-        return _described(codec, output, encoder, f"its codec {codec.name} failed with {type(error).__name__}")
+        return _described(codec, output, f"its codec {codec.name} failed with {type(error).__name__}")
     value, fidelity = encoder.encode(given)
     if fidelity == "opaque":
         why = f"its codec {codec.name} gave a {type(given).__name__} that cannot be kept either"
-        return _described(codec, output, encoder, why)
-    return encoder.coded(codec.name, value), fidelity, codec.name
+        return _described(codec, output, why)
+    return coded(codec.name, value), fidelity, codec.name
 
 
-def _described(codec: Codec, output: object, encoder: Encoder, why: str) -> tuple[Raw, str, str]:
+def _described(codec: Codec, output: object, why: str) -> tuple[Raw, str, str]:
     if codec.name not in _complained_of:
         _complained_of.add(codec.name)
         say(f"agentrace: the record only describes a {type(output).__name__}: {why}")
-    return encoder.opaque(output, why), "opaque", CANONICAL
+    return opaque(output, why), "opaque", CANONICAL

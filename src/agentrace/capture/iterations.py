@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -102,7 +103,8 @@ class Posted:
     def __call__(self, *args: Any) -> Any:
         """Called by the loop."""
         try:
-            later = self._note(self._loop, self, partial(self._call, *args))
+            # Where it is put off, it is called by the loop in another context than that of whoever gave it.
+            later = self._note(self._loop, self, partial(copy_context().run, self._call, *args))
         except Exception as error:
             fault(error)
             later = False

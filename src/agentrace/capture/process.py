@@ -7,7 +7,7 @@ at each call, so they close over nothing of ours and can be pickled and copied.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeAlias
 
 from agentrace.capture.guard import RunOver
@@ -15,7 +15,7 @@ from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.recording import RunRecording
 from agentrace.capture.scope import FLOW, Flow
 from agentrace.capture.step import Step
-from agentrace.events import Parent
+from agentrace.events import RUN_STEP, Parent
 
 RunName: TypeAlias = str | Callable[[], str]
 
@@ -42,6 +42,8 @@ class Recording:
         """What becomes of a request that is about to go out and is not recorded; ``None`` for all others."""
         self.main_may_be_ready: Callable[[], bool] | None = None
         """Asked before calls and new tasks until it says that there is nothing to wait for."""
+        self.tools_offered: Callable[[Collection[str]], None] | None = None
+        """Told the names of the tools that a request is about to offer to a model, if anybody wants to know."""
 
     def implicit(self) -> RunRecording:
         """The run of the process itself, for steps outside any other."""
@@ -101,11 +103,24 @@ class Recording:
         step: Step | None = held if type(held) is Step else getattr(held, "step", None)
         return None if step is None or step.ended or step.run.closed else step
 
+    def place(self) -> tuple[RunRecording, int]:
+        """The run that the calling code is in, and the step, 0 for none. Unlike :meth:`flow` it makes no flow."""
+        held = FLOW.get()
+        if held is None or held.run.closed:
+            return self.implicit(), RUN_STEP
+        return held.run, held.id if type(held) is Step else held.parent
+
     def prepare(self) -> None:
         """Give configured functions of ``__main__`` their wrappers, if they are defined by now."""
         ready = self.main_may_be_ready
         if ready is not None and not ready():
             self.main_may_be_ready = None
+
+    def offer(self, tools: Collection[str]) -> None:
+        """A request of the run that the calling code is in is about to offer these tools to a model."""
+        if self.tools_offered is not None and tools:
+            self.flow().run.offered.update(tools)
+            self.tools_offered(tools)
 
     def abandon(self) -> None:
         """In a forked child: every open run is the parent's."""

@@ -134,6 +134,8 @@ class RunRecording:
         self.next_step = itertools.count(1).__next__
         self.started_ns = clock.monotonic_ns()
         self.steps = 0
+        self.said = 0
+        """What the program said to its log or terminal and was noted by itself."""
         self.timers = self.timers_since = 0
         """Timers and callbacks of loops that were told since the step of this number."""
         self.lost = 0
@@ -149,6 +151,8 @@ class RunRecording:
         """Where the generator of the module ``random`` stood when it was told last."""
         self.left_out: Counter[str] = Counter()
         """Requests that are not recorded, by host."""
+        self.offered: set[str] = set()
+        """Names of the tools that its requests have offered to models, where somebody wants to know."""
         self.headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         """Headers that were seen, as they are told."""
         self._faults_before = faults()

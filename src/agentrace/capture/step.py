@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Raw, Struct
@@ -31,6 +32,8 @@ class Spec(Struct, frozen=True):
     """Arguments, as they are told, whose values make it no other call."""
     codec: Codec | None = None
     """Keeps outputs that can only be described otherwise."""
+    offered: str = ""
+    """The tool that a request of the run must have offered; before that a call is not recorded."""
 
     @property
     def answered(self) -> bool:
@@ -60,6 +63,8 @@ class Step:
     """On a replay: the step of the source run that this one repeats."""
     shape = ""
     """Of what a plain function gave instead of a value, as in ``events.StepCompleted``."""
+    before_end: Callable[[], None] | None = None
+    """What is to be told of the step before its end."""
     _inner: Flow | None = None
 
     def __init__(self, spec: Spec, outer: Flow, ordinal: int, value: Raw) -> None:
@@ -87,6 +92,8 @@ class Step:
 
     def let_go(self) -> None:
         """The step ended. Step and flow hold each other: let both go without the garbage collector."""
+        if self.before_end is not None:
+            self.before_end()
         if self._inner is not None:
             self._inner.step = None
         if self.run.tape is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from agentrace.cli.notes_view import note_json
 from agentrace.cli.units import iso
 from agentrace.events import Failure
 from agentrace.fold import ExchangeState, StepState
 from agentrace.ids import format_run_id
 from agentrace.query import (
     InferredRow,
+    Note,
     ProcessRow,
     Replayable,
     Row,
@@ -21,6 +23,7 @@ from agentrace.query import (
     Tree,
     Usage,
     input_of,
+    json_of,
     output_of,
 )
 
@@ -72,11 +75,13 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "git_commit": "" if run.described is None else run.described.git_commit,
         "libraries": {} if run.described is None else run.described.libraries,
         "left_out": {} if run.described is None else run.described.left_out,
+        "recorded_by_name": [] if run.described is None else run.described.tools,
         **totals_json(tree.totals),
         "inferred": tree.inferred,
         "processes": tree.processes,
         "jobs": tree.jobs,
         "replayable": replayable_json(tree.replayable),
+        "notes": notes_json(tree.notes, record_of(run.id)) if tree.notes else [],
         "rows": [row_json(row, record_of, io=io) for row in tree.rows],
     }
 
@@ -84,7 +89,8 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
 def row_json(row: Row, record_of: Callable[[bytes], RunRecord], *, io: bool) -> dict[str, Any]:
     """A row of a tree; ``type`` is ``step``, ``inferred``, ``process`` or ``job``."""
     if isinstance(row, StepRow):
-        return {**step_json(row), **(_io(row.state, record_of(row.run_id)) if io else {})}
+        notes = notes_json(row.notes, record_of(row.run_id)) if row.notes else []
+        return {**step_json(row), "notes": notes, **(_io(row.state, record_of(row.run_id)) if io else {})}
     if isinstance(row, ProcessRow):
         return {
             "type": row.kind,
@@ -98,6 +104,7 @@ def row_json(row: Row, record_of: Callable[[bytes], RunRecord], *, io: bool) -> 
             "parent_step": row.run.parent.step_id or None,
             "exit_code": row.run.exit_code,
             "error": None if row.run.failure is None else failure_json(row.run.failure),
+            "notes": notes_json(row.notes, record_of(row.run_id)) if row.notes else [],
         }
     return _inferred_json(row)
 
@@ -154,6 +161,11 @@ def step_json(row: StepRow) -> dict[str, Any]:
         "input_fidelity": sent.fidelity,
         "output_fidelity": getattr(ended, "fidelity", None),
     }
+
+
+def notes_json(notes: Sequence[Note], record: RunRecord) -> list[dict[str, Any]]:
+    """What was logged and scored, in order."""
+    return [note_json(note, lambda value: json_of(record, value)) for note in notes]
 
 
 def exchange_json(exchange: ExchangeState) -> dict[str, Any]:

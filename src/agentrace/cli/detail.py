@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from agentrace.cli.drawing import outcome_of
 from agentrace.cli.escaping import plain, plain_lines
+from agentrace.cli.notes_view import note_lines
 from agentrace.cli.terminal import Terminal
 from agentrace.cli.units import counted, date, duration
 from agentrace.cli.values import value_lines
 from agentrace.events import Failure
 from agentrace.fold import ExchangeState, StepState
-from agentrace.query import RunRecord, StepRow, Usage, input_of, output_of
+from agentrace.query import RunRecord, StepRow, Usage, input_of, json_of, output_of
 
 
 def step_lines(row: StepRow, record: RunRecord, terminal: Terminal) -> Iterator[str]:
@@ -30,6 +31,10 @@ def step_lines(row: StepRow, record: RunRecord, terminal: Terminal) -> Iterator[
     output = output_of(record, state)
     if output is not None or state.status == "ok":
         yield from section("output", output, terminal)
+    if row.notes:
+        yield ""
+        yield terminal.paint("notes", "bold")
+        yield from note_lines(row.notes, state.started_ts, lambda value: json_of(record, value), terminal)
     if state.failure is not None:
         yield ""
         yield terminal.paint("error", "bold")

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from agentrace.cli.bars import bar
 from agentrace.cli.escaping import cells, plain
+from agentrace.cli.notes_view import folded
 from agentrace.cli.terminal import Terminal
 from agentrace.cli.units import counted, duration
 from agentrace.events import StepFailed
@@ -95,7 +96,8 @@ def tree_lines(tree: Tree, terminal: Terminal, below: Below | None = None) -> It
     yield _heading(layout, terminal)
     for drawn in rows:
         yield _line(drawn, layout, terminal)
-        for text, style in _remarks(drawn.row, repeated, terminal) if drawn.status or drawn.tokens else ():
+        noted = bool(drawn.status or drawn.tokens or getattr(drawn.row, "notes", ()))
+        for text, style in _remarks(drawn.row, repeated, terminal) if noted else ():
             room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
             yield _below(drawn, layout, terminal.paint(terminal.cut(text, room), style), terminal)
         for text in below(drawn.row) if below is not None else ():
@@ -186,6 +188,7 @@ def _remarks(row: Row, repeated: set[tuple[bytes, int]], terminal: Terminal) -> 
     if isinstance(row, ProcessRow):
         if row.run.failure is not None:
             yield plain(in_one_line(row.run.failure)), "red"
+        yield from folded(row.notes, terminal)
         return
     if not isinstance(row, StepRow):
         return
@@ -200,6 +203,7 @@ def _remarks(row: Row, repeated: set[tuple[bytes, int]], terminal: Terminal) -> 
         yield plain(in_one_line(ended.failure)), "red"
     if row.state.dispatched.seq == 0:
         yield "its beginning is lost", "yellow"
+    yield from folded(row.notes, terminal)
 
 
 def outcome_of(exchange: ExchangeState) -> str:

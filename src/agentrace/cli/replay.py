@@ -17,6 +17,7 @@ from agentrace.cli.opening import named
 from agentrace.errors import ReplayError
 from agentrace.fold import boundaries
 from agentrace.ids import format_run_id
+from agentrace.patterns import as_variable
 from agentrace.query import RunRecord, Runs, inferred
 
 DIVERGED: Final = 3
@@ -102,8 +103,8 @@ def command(
         "AGENTRACE_PATCH": "" if started is None else ",".join(started.patched),
         "AGENTRACE_EXCLUDE_URLS": "" if started is None else ",".join(started.excluded),
         "AGENTRACE_HOME": str(settings.home),
-        "AGENTRACE_TOOLS": ",".join(tools) or _patterns(source, "tool"),
-        "AGENTRACE_RETRIEVERS": ",".join(retrievers) or _patterns(source, "retriever"),
+        "AGENTRACE_TOOLS": as_variable("tools", tools) or _patterns(source, "tool"),
+        "AGENTRACE_RETRIEVERS": as_variable("retrievers", retrievers) or _patterns(source, "retriever"),
     }
     variables = {name: value for name, value in variables.items() if value}
     env = environment(os.environ, variables, "" if started is None else started.hash_seed)
@@ -130,7 +131,10 @@ def refuse_unrecorded(source: RunRecord, allowed: bool) -> None:
 
 def _patterns(source: RunRecord, kind: str) -> str:
     """What ``--tools`` or ``--retrievers`` has to say so that the replay records what the run recorded."""
-    described = source.trace.run.described
+    started, described = source.trace.run.started, source.trace.run.described
+    told = started and {"tool": started.tools, "retriever": started.retrievers}[kind]
+    if told:
+        return ",".join(told)
     names = set() if described is None else set(described.tools)
     steps = source.trace.steps.values()
     wrapped = {step.name for step in steps if step.kind == kind and not step.dispatched.integration}

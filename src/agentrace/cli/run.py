@@ -8,6 +8,7 @@ import click
 
 from agentrace.cli.launch import command_line, environment, not_recorded_because
 from agentrace.errors import AgentraceError
+from agentrace.patterns import as_variable
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -16,13 +17,22 @@ from agentrace.errors import AgentraceError
     "--tools",
     multiple=True,
     metavar="PATTERN",
-    help="Record these functions as tools: NAME, or MODULE:PATTERN such as shop.tools:*. May be repeated.",
+    help="Record these functions as tools: NAME, MODULE:PATTERN such as shop.tools:*, or auto: those that requests "
+    "offer to a model. May be repeated.",
 )
 @click.option("--retrievers", multiple=True, metavar="PATTERN", help="The same for functions that fetch documents.")
 @click.option(
     "--patch",
     metavar="time,uuid,random",
     help="Record what the program's own code asks these for, so that a replay gives the same.",
+)
+@click.option(
+    "--logs",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Keep what the program logs at this level and above, as notes of its steps.",
+)
+@click.option(
+    "--output", type=click.Choice(["stdout", "stderr", "both"]), help="Keep what it prints, as notes of its steps."
 )
 @click.option(
     "--exclude-urls",
@@ -38,6 +48,8 @@ def command(
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
     patch: str | None,
+    logs: str | None,
+    output: str | None,
     exclude_urls: tuple[str, ...],
     home: str | None,
     redact: str | None,
@@ -50,6 +62,7 @@ def command(
     \b
     Example:
       agentrace run python agent.py
+      agentrace run --tools auto python agent.py
       agentrace run --tools 'shop.tools:*' python -m shop.agent --verbose
     """
     argv = command_line(command)
@@ -57,9 +70,11 @@ def command(
         variable: value
         for variable, value in (
             ("AGENTRACE_NAME", name),
-            ("AGENTRACE_TOOLS", ",".join(tools)),
-            ("AGENTRACE_RETRIEVERS", ",".join(retrievers)),
+            ("AGENTRACE_TOOLS", as_variable("tools", tools)),
+            ("AGENTRACE_RETRIEVERS", as_variable("retrievers", retrievers)),
             ("AGENTRACE_PATCH", patch),
+            ("AGENTRACE_LOGS", logs),
+            ("AGENTRACE_OUTPUT", output),
             ("AGENTRACE_EXCLUDE_URLS", ",".join(exclude_urls)),
             ("AGENTRACE_HOME", None if home is None else _absolute(home)),
             ("AGENTRACE_REDACT", redact),

@@ -14,6 +14,7 @@ from agentrace.cli.detail import failure_lines, step_lines, usage_text
 from agentrace.cli.drawing import room_below, tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
+from agentrace.cli.notes_view import counts, folded
 from agentrace.cli.opening import home_option, named
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, date, duration
@@ -145,6 +146,8 @@ def _replay_caveats(tree: Tree) -> Sequence[str]:
 
 
 def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
+    for text, style in folded(tree.notes, to):
+        yield to.paint(to.cut(text, to.width), style)
     yield from _health(tree, to)
     totals = tree.totals
     kinds = ", ".join(f"{count:,} {plain(kind)}" for kind, count in totals.steps.items())
@@ -153,6 +156,9 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     parts += [counted(tree.processes, "child process")] if tree.processes else []
     parts += [counted(tree.jobs, "job")] if tree.jobs else []
     parts += [f"{totals.failed:,} failed"] if totals.failed else []
+    logged, scored = counts([note for row in [tree, *tree.rows] for note in getattr(row, "notes", ())])
+    parts += [counted(logged, "note")] if logged else []
+    parts += [counted(scored, "score")] if scored else []
     parts += [counted(totals.retries, "retry")] if totals.retries else []
     yield from wrap("; ".join(parts), to.width, subsequent_indent="  ")
     if totals.usage.input or totals.usage.output:
@@ -162,6 +168,9 @@ def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
     if left_out:
         told = ", ".join(f"{plain(host)} ({count:,})" for host, count in sorted(left_out.items()))
         yield from wrap(f"not recorded: reports of libraries and excluded requests to {told}", to.width)
+    if tree.run.described is not None and tree.run.described.tools:
+        named = f"recorded by name: {', '.join(map(plain, tree.run.described.tools))}"
+        yield from wrap(named, to.width, subsequent_indent="  ")
     yield from _verdict(tree, to)
 
 

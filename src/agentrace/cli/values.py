@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
+from agentrace.canonical.foreign_json import SUMMARY
 from agentrace.cli.escaping import cells, json_text, plain, plain_lines
 
 _LOOKS_OTHERWISE: Final = re.compile(r"|\s.*|.*\s|[-\[\]{}\"'&*!|>%@`#].*|.*: .*|-?\d[\d.,eE+-]*|true|false|null")
@@ -19,7 +20,9 @@ _LONG_WORD: Final = 240
 def value_lines(value: Any) -> Iterator[str]:
     """The lines that show ``value``. Long lists of numbers, and encoded bytes, are told by
     how they begin and how long they are."""
-    if isinstance(value, Mapping) and value:
+    if _is_summed_up(value):
+        yield plain(value[SUMMARY])
+    elif isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _entry(f"{plain(str(key))}:", item)
     elif isinstance(value, list) and value:
@@ -30,10 +33,18 @@ def value_lines(value: Any) -> Iterator[str]:
         yield _scalar(value)
 
 
+def _is_summed_up(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether it is an array, a frame or the like, which a line tells; ``--json`` has what is in it."""
+    return isinstance(value, Mapping) and "$type" in value and isinstance(value.get(SUMMARY), str)
+
+
 def _entry(key: str, value: Any) -> Iterator[str]:
     if isinstance(value, str) and "\n" in value:
         yield f"{key} |"
         yield from (f"  {line}" for line in plain_lines(value))
+        return
+    if _is_summed_up(value):
+        yield f"{key} {plain(value[SUMMARY])}"
         return
     if isinstance(value, (list, Mapping)) and value:
         inline = _inline(value)

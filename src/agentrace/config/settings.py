@@ -10,6 +10,8 @@ import msgspec
 OnError = Literal["warn", "raise"]
 Durability = Literal["process", "power"]
 Redaction = Literal["default", "strict", "off"]
+Logs = Literal["off", "debug", "info", "warning", "error"]
+Output = Literal["off", "stdout", "stderr", "both"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     tools: tuple[str, ...] = ()
     """Functions to record as tools although nothing in the program announces them: names such as
-    `lookup_order`, or `module:pattern` such as `shop.tools:*`. In the variable: separated by commas."""
+    `lookup_order`, or `module:pattern` such as `shop.tools:*`; and `auto` for those that requests offer to a
+    model. In the variable: separated by commas."""
 
     retrievers: tuple[str, ...] = ()
     """The same for functions that fetch documents: they are recorded as retrievers."""
@@ -60,6 +63,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What is recorded, and answered on a replay, where the program's own code asks for it: `time`
     (`time.time`, `time.time_ns`, `datetime.now`, `utcnow` and `today`), `uuid` (`uuid.uuid4`) and `random` (the
     functions of the module). Libraries are left alone. In the variable: separated by commas."""
+
+    logs: Logs = "off"
+    """Keep what the program logs through `logging`, at this level and above, as notes of the steps that it logs in.
+    What its own loggers do not let through, because their level is higher, is not there to be kept."""
+
+    output: Output = "off"
+    """Keep what the program prints, line by line, as notes of the steps that it prints in: what it writes to
+    `sys.stdout`, to `sys.stderr` or to both."""
 
     record_env: tuple[str, ...] = ()
     """Names of environment variables whose values may be recorded with a run. No other value is. In the

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
-from agentrace.config.settings import Durability, OnError, Redaction
+from agentrace.config.settings import Durability, Logs, OnError, Output, Redaction
+from agentrace.patterns import check_retrievers, check_tools, items
 
 WORDS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -57,7 +58,19 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _texts_of_text(text: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in text.split(",") if item.strip())
+    return tuple(items(text))
+
+
+def _tools(value: object) -> tuple[str, ...]:
+    named = _texts(value)
+    check_tools(named)
+    return named
+
+
+def _retrievers(value: object) -> tuple[str, ...]:
+    named = _texts(value)
+    check_retrievers(named)
+    return named
 
 
 def _patterns(value: object) -> tuple[str, ...]:
@@ -105,6 +118,10 @@ _LONGEST_WAIT: Final = 86_400.0
 _FLAG: Final = Kind("true or false", _flag_of_text, _flag)
 _TEXT: Final = Kind("a text that is not blank", _text, _text)
 _TEXTS: Final = Kind("a list of texts", _texts_of_text, _texts)
+_TOOLS: Final = Kind('a list of NAME, MODULE:PATTERN or "auto"', lambda text: _tools(_texts_of_text(text)), _tools)
+_RETRIEVERS: Final = Kind(
+    "a list of NAME or MODULE:PATTERN", lambda text: _retrievers(_texts_of_text(text)), _retrievers
+)
 _PATTERNS: Final = Kind("a list of regular expressions", _patterns_of_text, _patterns)
 _SECONDS: Final = Kind("a number of seconds, at most a day", lambda text: _seconds(float(text)), _seconds)
 _PATH: Final = Kind("a path", _path, _path)
@@ -116,10 +133,12 @@ KINDS: Final[dict[str, Kind]] = {
     "durability": _one_of(*get_args(Durability)),
     "redact": _one_of(*get_args(Redaction)),
     "redact_patterns": _PATTERNS,
-    "tools": _TEXTS,
-    "retrievers": _TEXTS,
+    "tools": _TOOLS,
+    "retrievers": _RETRIEVERS,
     "exclude_urls": _TEXTS,
     "patch": _TEXTS,
+    "logs": _one_of(*get_args(Logs)),
+    "output": _one_of(*get_args(Output)),
     "record_env": _TEXTS,
     "name": _TEXT,
     "workflow": _TEXT,

@@ -66,6 +66,14 @@ FactsOf: TypeAlias = Callable[[Any, Sequence[Any]], Facts]
 """Request JSON, and the response JSON as a list: one body, or the events of a stream."""
 
 
+OfferedIn: TypeAlias = Callable[[Any], Sequence[str]]
+"""Request JSON; the names of the tools that it offers to the model and that the program runs if the model asks."""
+
+
+def _no_tools(_: Any) -> Sequence[str]:
+    return ()
+
+
 class Request(Struct, frozen=True):
     """What a funnel call is about to ask."""
 
@@ -113,6 +121,7 @@ class Integration(Struct, frozen=True):
     reader: Reader
     facts: FactsOf
     facts_version: str = "1"
+    offered: OfferedIn = _no_tools
     credentials: Mapping[str, str] = {}
     """Environment variables that a client insists on, with a value for replays, where nothing is sent."""
     shapes: Sequence[Shape] = ()

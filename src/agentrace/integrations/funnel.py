@@ -90,6 +90,8 @@ def _begin(integration: Integration, args: tuple[Any, ...], kwargs: dict[str, An
         if enclosing is not None and enclosing.spec.integration == integration.name:
             return None
         told = integration.reader.request(args, kwargs)
+        if recording.tools_offered is not None:
+            recording.offer(integration.offered(told.input))
         spec = spec_of(integration.name, told.kind, told.operation, told.json)
     except Exception as error:
         fault(error)

@@ -16,6 +16,7 @@ from agentrace.capture.recorded import served
 from agentrace.capture.scope import FLOW, Flow
 from agentrace.capture.step import Spec, Step
 from agentrace.exchanges import Recorded
+from agentrace.integrations.catalogue import integration
 from agentrace.integrations.spoken import spoken
 
 
@@ -124,6 +125,9 @@ def _begun(recording: process.Recording, asked: Outgoing) -> Step | None:
     """The step of a request that no known library made: a model's if it speaks like one, else a tool's."""
     meant = spoken(asked.method, asked.path, asked.url, asked.content)
     if meant is not None:
+        speaks = integration(meant[0].integration)
+        if recording.tools_offered is not None and speaks is not None:
+            recording.offer(speaks.offered(meant[1]))
         return begin(*meant, 4)
     name, operation = f"{asked.method} {asked.host}{asked.path}", f"{asked.method} {asked.path}"
     clean = recording.flow().run.redactor.url(asked.url)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+_MAPPING: Final = (dict, Mapping)
+"""The first is what nearly all are, and is quicker to ask for."""
 
 
 def mappings(items: Any) -> list[Mapping[str, Any]]:
     """The objects of a list; none if it is no list."""
     several = isinstance(items, Sequence) and not isinstance(items, str | bytes)
-    return [item for item in items if isinstance(item, Mapping)] if several else []
+    return [item for item in items if isinstance(item, _MAPPING)] if several else []
 
 
 def parsed(text: str) -> Any:

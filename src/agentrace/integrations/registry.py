@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ from agentrace.integrations.catalogue import declaration, integration, known_of,
 from agentrace.integrations.declaration import Integration, Jobs, Wire
 from agentrace.integrations.funnel import funnel
 from agentrace.integrations.imports import ImportWatch
+from agentrace.integrations.offered import OfferedTools
 from agentrace.integrations.tools import ConfiguredTools
 from agentrace.integrations.unrecorded import forget, unrecorded, watch_http_client
 
@@ -25,9 +26,18 @@ from agentrace.integrations.unrecorded import forget, unrecorded, watch_http_cli
 class Instrumentation:
     """The hooks of one process."""
 
-    def __init__(self, watch: ImportWatch, tools: Mapping[str, Sequence[str]], *, answering: bool = False) -> None:
+    def __init__(
+        self,
+        watch: ImportWatch,
+        tools: Mapping[str, Sequence[str]],
+        *,
+        offered: bool = False,
+        answering: bool = False,
+    ) -> None:
+        """``tools``: patterns by step kind. ``offered``: whether the tools that requests offer are recorded."""
         self._watch = watch
         self._tools = ConfiguredTools(tools, watch)
+        self._offered = OfferedTools(watch) if offered else None
         self._answering = answering
         self._versions: dict[str, str] = {}
         self._problems: dict[str, str] = {}
@@ -39,10 +49,23 @@ class Instrumentation:
             self._watch.when(name, self._hook(name))
         self._watch.when("http.client", watch_http_client)
         self._tools.install()
+        if self._offered is not None:
+            self._offered.install()
 
     def remove(self) -> None:
         """Forget what was seen. The replaced functions themselves are put back by ``carriers.restore_all``."""
         self._tools.remove()
+        if self._offered is not None:
+            self._offered.remove()
+
+    def forked(self) -> None:
+        """This is a forked child."""
+        if self._offered is not None:
+            self._offered.forked()
+
+    def tools_offered(self) -> Callable[[Collection[str]], None] | None:
+        """Who wants to know which tools a request is about to offer."""
+        return None if self._offered is None else self._offered.offered
 
     def main_may_be_ready(self) -> bool:
         """Wrap configured tools of ``__main__``; whether there may be any."""
@@ -53,8 +76,13 @@ class Instrumentation:
         return dict(self._versions)
 
     def tools(self) -> Sequence[str]:
-        """Functions that were wrapped by configuration."""
-        return self._tools.wrapped()
+        """Functions that are recorded in place."""
+        offered = () if self._offered is None else self._offered.wrapped()
+        return sorted({*self._tools.wrapped(), *offered})
+
+    def missing_tools(self) -> dict[str, str]:
+        """Tools that were offered and that no function was found for, and why."""
+        return {} if self._offered is None else dict(self._offered.missing())
 
     def problems(self) -> Mapping[str, str]:
         """Libraries that could not be hooked, and why."""

@@ -15,9 +15,9 @@ from typing import Final
 
 from agentrace.capture.guard import guarded
 from agentrace.capture.inplace import is_recorded, record_in_place
-from agentrace.capture.shapes import wrap
 from agentrace.capture.step import Spec
 from agentrace.integrations.imports import ImportWatch
+from agentrace.integrations.ownership import is_own
 
 _MAIN: Final = "__main__"
 
@@ -82,7 +82,7 @@ class ConfiguredTools:
     def _wrap_module(self, module: ModuleType) -> None:
         name = getattr(module, "__name__", "")
         patterns = list(self._named.get(name, ()))
-        if self._anywhere and _is_own(module):
+        if self._anywhere and is_own(module):
             patterns = [*patterns, *self._anywhere]
         if not patterns:
             return
@@ -91,28 +91,5 @@ class ConfiguredTools:
                 continue
             kind = next((kind for kind, pattern in patterns if fnmatchcase(attribute, pattern)), None)
             if kind is not None and not is_recorded(value):
-                spec = Spec(kind, value.__qualname__)
-                self._undo.append(record_in_place(value, spec) or _record_by_name(module, attribute, value, spec))
+                self._undo.append(record_in_place(value, Spec(kind, value.__qualname__)))
                 self._wrapped.add(f"{name}:{attribute}")
-
-
-def _record_by_name(module: ModuleType, name: str, function: FunctionType, spec: Spec) -> Callable[[], None]:
-    """Replace the module's attribute: references that were taken before stay unrecorded."""
-    wrapper = wrap(function, spec)
-    setattr(module, name, wrapper)
-
-    def undo() -> None:
-        if vars(module).get(name) is wrapper:
-            setattr(module, name, function)
-
-    return undo
-
-
-def _is_own(module: ModuleType) -> bool:
-    """Whether a module belongs to the program: neither the standard library nor installed nor ours."""
-    source = getattr(module, "__file__", None) or ""
-    name = getattr(module, "__name__", "")
-    if not source.endswith(".py") or name.partition(".")[0] == "agentrace":
-        return False
-    libraries = (f"{sys.prefix}/lib/", f"{sys.base_prefix}/lib/")
-    return not source.startswith(libraries) and "/site-packages/" not in source

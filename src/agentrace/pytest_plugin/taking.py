@@ -16,7 +16,7 @@ from agentrace.query import Runs
 from agentrace.replay.manner import Manner
 from agentrace.runtime.assembly import Runtime
 from agentrace.runtime.children import BOOT_DIRECTORY
-from agentrace.runtime.replaying import Replaying
+from agentrace.runtime.replaying import Replaying, as_recorded
 
 BODY_OVER: Final = "the test's body is over; what follows is torn down"
 """A note in the record of a test that makes calls while its fixtures are torn down."""
@@ -93,10 +93,8 @@ class Replayed:
         runs = archive.runs_at(path)
         self.source = runs.record(archive.only_run(runs))
         """The recorded run."""
-        started = self.source.trace.run.started
-        patched = () if started is None else tuple(started.patched)
         self._store = tempfile.TemporaryDirectory(prefix="agentrace-test-")
-        settings = replace(settings, home=Path(self._store.name), patch=patched)
+        settings = replace(as_recorded(settings, self.source), home=Path(self._store.name))
         self.replaying = Replaying(runs, self.source, settings, manner, "unkept block")
         self.replaying.runtime.recording.is_one_run = True
         self.tape = self.replaying.tape

@@ -9,8 +9,8 @@ from agentrace.query.runs import Checked, Listed, Runs
 from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary, in_one_line, status_of, summary
 from agentrace.query.sums import Totals, totals, usage_of
-from agentrace.query.trees import InferredRow, ProcessRow, Row, StepRow, Tree
-from agentrace.query.values import UNREADABLE, body_of, input_of, output_of
+from agentrace.query.trees import InferredRow, Note, ProcessRow, Row, StepRow, Tree
+from agentrace.query.values import UNREADABLE, body_of, input_of, json_of, output_of
 from agentrace.store import Facts, RunRecord, Usage
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "InferredRow",
     "Listed",
     "Meaning",
+    "Note",
     "ProcessRow",
     "Replayable",
     "Row",
@@ -38,6 +39,7 @@ __all__ = [
     "in_one_line",
     "inferred",
     "input_of",
+    "json_of",
     "meaning",
     "output_of",
     "replayable",

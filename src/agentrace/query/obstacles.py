@@ -72,9 +72,11 @@ def _not_all_there(record: RunRecord, _: Sequence[StepState], __: Sequence[Infer
 
 def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inferred]) -> Iterator[str]:
     tools = Counter(call.name for call in calls if call.answered)
-    for name, count in tools.items():
-        yield f"the tool {name} ran {_times(count)} without being recorded: record with --tools {name}"
     described = record.trace.run.described
+    missing = {} if described is None else described.missing_tools
+    for name, count in tools.items():
+        advice = missing.get(name, f"record with --tools {name}")
+        yield f"the tool {name} ran {_times(count)} without being recorded: {advice}"
     if described is not None:
         yield from described.unsupported
 
@@ -82,7 +84,7 @@ def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inf
 def _described_only(record: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
     opaque = [s for s in answered if isinstance(s.ended, StepCompleted) and s.ended.fidelity == "opaque"]
     if opaque:
-        yield f"the record only describes what {_steps(opaque)} returned"
+        yield f"the record only describes what {_steps(opaque)} returned{_reason(record, opaque[0])}"
     elements = [step for step in answered if any(_is_described(record, chunk) for chunk in record.elements(step.id))]
     if elements:
         yield f"the record only describes what {_steps(elements)} handed over"
@@ -93,6 +95,12 @@ def _described_only(record: RunRecord, answered: Sequence[StepState], __: Sequen
     ]
     if missing:
         yield f"what {_steps(missing)} received came over a wire that is not recorded"
+
+
+def _reason(record: RunRecord, step: StepState) -> str:
+    """Why the first value in an output is only described; empty if the record does not say."""
+    told = record.described_only(step.ended.output) if isinstance(step.ended, StepCompleted) else None
+    return "" if told is None or not told[2] else f": {told[0].rpartition(':')[2]}, {told[2]}"
 
 
 def _unended(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:

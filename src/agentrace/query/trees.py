@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agentrace.events import RUN_STEP, Logged, Scored
 from agentrace.fold import ExchangeState, RunState, StepState, retries
 from agentrace.query.inferring import Inferred
 from agentrace.query.meanings import Meaning, StepMeaning
@@ -23,6 +24,8 @@ from agentrace.query.obstacles import Replayable
 from agentrace.query.summaries import Status, status_of
 from agentrace.query.sums import Totals
 from agentrace.store import RunRecord, Usage
+
+Note: TypeAlias = Logged | Scored
 
 
 class StepRow(Struct, frozen=True, gc=False):
@@ -48,6 +51,8 @@ class StepRow(Struct, frozen=True, gc=False):
     """Whether its output came piece by piece."""
     parallel: bool = False
     """Whether another step inside the same one was open at the same time."""
+    notes: Sequence[Note] = ()
+    """What was logged and scored in it, in order."""
 
     @property
     def retries(self) -> int:
@@ -74,6 +79,8 @@ class ProcessRow(Struct, frozen=True, gc=False):
     status: Status
     start_ns: int
     duration_ns: int
+    notes: Sequence[Note] = ()
+    """What was logged and scored in the run outside its steps."""
 
     @property
     def kind(self) -> Literal["process", "job"]:
@@ -103,6 +110,8 @@ class Tree(Struct, frozen=True):
     """Of the run itself, with what its processes lack."""
     cut_short: bool = False
     """Whether more was written of the run than can be read."""
+    notes: Sequence[Note] = ()
+    """What was logged and scored in the run outside its steps."""
 
 
 _Item: TypeAlias = StepState | Inferred | RunRecord
@@ -131,6 +140,7 @@ def tree(
         duration_ns=max([run.duration_ns, *ends]),
         replayable=builder.replayable(),
         cut_short=root.cut_short,
+        notes=root.notes(RUN_STEP),
     )
 
 
@@ -217,7 +227,8 @@ class _Builder:
         run = record.trace.run
         start = max(0, run.started_ts - self.start_ts)
         status = status_of(run, record.interrupted)
-        return ProcessRow(depth, last, record.run_id, run, status, start, run.duration_ns)
+        notes = record.notes(RUN_STEP)
+        return ProcessRow(depth, last, record.run_id, run, status, start, run.duration_ns, notes)
 
     def _step_row(self, record: RunRecord, step: StepState, depth: int, last: bool) -> StepRow:
         run, sent, ended = record.trace.run, step.dispatched, step.ended
@@ -238,6 +249,7 @@ class _Builder:
             () if exchanges is None else tuple(exchanges.values()),
             streamed or sent.operation.endswith(":stream"),
             (record.run_id, step.id) in self._parallel,
+            record.notes(step.id) if step.notes else (),
         )
 
 

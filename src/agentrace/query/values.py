@@ -9,13 +9,18 @@ from typing import Any, Final
 import msgspec
 
 from agentrace.errors import AgentraceError
-from agentrace.events import StepCompleted
+from agentrace.events import StepCompleted, Value
 from agentrace.exchanges import Recorded
 from agentrace.fold import StepState
 from agentrace.store import Facts, RunRecord, responses
 
 UNREADABLE: Final = "$unreadable"
 """The key under which a value that cannot be read says why."""
+
+
+def json_of(record: RunRecord, value: Value) -> Any:
+    """An encoded value of a run, such as the fields of a note."""
+    return _read(lambda: record.values.json(value))
 
 
 def input_of(record: RunRecord, step: StepState) -> Any:

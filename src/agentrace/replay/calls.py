@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from agentrace import events
+from agentrace.canonical.foreign_json import SUMMARY
 from agentrace.capture.step import Step
 from agentrace.fold import StepState, boundaries
 from agentrace.query import RunRecord
@@ -126,6 +127,23 @@ def closing_error(step: StepState) -> bool:
     """Whether a generator raised while it was being closed."""
     failure = step.failure
     return failure is not None and any(cause.type == GENERATOR_EXIT for cause in failure.causes)
+
+
+def alike(recorded: Any, live: Any) -> bool:
+    """Whether two arguments, as JSON, are the same as far as the record can tell."""
+    told = plain(recorded)
+    return bool(told == plain(live) or told == plain(_as_told(recorded, live)))
+
+
+def _as_told(recorded: Any, live: Any) -> Any:
+    """``live``, described where the record only describes an object of the same type, as one of an earlier version."""
+    if isinstance(recorded, Mapping) and isinstance(live, Mapping):
+        if "$opaque" in recorded and SUMMARY in live and recorded.get("type") == live.get("$type"):
+            return recorded
+        return {key: _as_told(recorded.get(key), item) for key, item in live.items()}
+    if isinstance(recorded, list) and isinstance(live, list) and len(recorded) == len(live):
+        return [_as_told(one, other) for one, other in zip(recorded, live, strict=True)]
+    return live
 
 
 def plain(value: Any) -> Any:

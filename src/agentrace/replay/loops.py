@@ -210,6 +210,8 @@ class InLoop:
                 ahead = True
                 if mark.gate and mark.suspended and index not in self.opened:
                     break  # it is still to be asked for
+                if mark.posted and self.timers.awaited(index) and self.timers.live(index) is None:
+                    break  # a thread is still to come to it
             elif parked.strict and ahead:
                 break
             else:

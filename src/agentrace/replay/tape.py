@@ -22,7 +22,7 @@ from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
-from agentrace.replay.calls import Call, Taped, Value, closing_error, flow_key, plain
+from agentrace.replay.calls import Call, Taped, Value, alike, closing_error, flow_key
 from agentrace.replay.causes import Circumstances
 from agentrace.replay.codecs import NotDecoded, decoded, read
 from agentrace.replay.differences import differences
@@ -249,7 +249,7 @@ class ExactTape:
     def _alike(self, recorded: Raw, live: Raw, ignored: Sequence[str] = ()) -> bool:
         assert self._source is not None
         told, given = self._source.record.values.json(recorded), self._live.json(live)
-        return bool(plain(counting(told, ignored)) == plain(counting(given, ignored)))
+        return alike(counting(told, ignored), counting(given, ignored))
 
     def _mismatch(self, cursor: list[Call], step: Step) -> Found:
         """What a call is that is not the one under its cursor; the cursors are left where they are."""

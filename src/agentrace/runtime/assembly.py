@@ -12,6 +12,7 @@ from agentrace import events
 from agentrace.capture import carriers, loop_carriers, patches, process
 from agentrace.capture.behind import Behind
 from agentrace.capture.guard import fault, guarded, say
+from agentrace.capture.hearing import Hearing
 from agentrace.capture.ordinals import ProcessScope
 from agentrace.capture.process import Recording
 from agentrace.capture.recording import Recorder, RunRecording, Tape
@@ -24,6 +25,7 @@ from agentrace.integrations.registry import Instrumentation
 from agentrace.integrations.telemetry import leaving_out
 from agentrace.integrations.unrecorded import watch_clusters
 from agentrace.journal import Journal
+from agentrace.patterns import AUTO
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children, surroundings
 from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
@@ -58,7 +60,8 @@ class Runtime:
         self.watch = ImportWatch()
         self.instrumentation = Instrumentation(
             self.watch,
-            {"tool": settings.tools, "retriever": settings.retrievers},
+            {"tool": [tool for tool in settings.tools if tool != AUTO], "retriever": settings.retrievers},
+            offered=AUTO in settings.tools,
             answering=answering or tape is not None,
         )
         self.behind = Behind() if open_recorder is None else None
@@ -66,6 +69,7 @@ class Runtime:
         self.describes = True
         """Whether runs tell at their end what they ran on, for which the program's source is read."""
         self.looked = surroundings.Looked()
+        self.hearing = Hearing(settings)
         self.boot = ""
         """Directory from which child processes begin, though this one was not started by the command."""
         self.child_variables: Mapping[str, str] = {}
@@ -118,7 +122,9 @@ class Runtime:
             self.watch.when(name, lambda module: carriers.carry_loky(module, self._environment))
         self._patch()
         self.instrumentation.install()
+        self.recording.tools_offered = self.instrumentation.tools_offered()
         self.recording.main_may_be_ready = self.instrumentation.main_may_be_ready
+        self.hearing.begin(self.watch.when, self.recording)
         self.ending.watch()
         self.signals.install()
 
@@ -163,6 +169,7 @@ class Runtime:
         let_writers_finish()
         _hooks.at_exit = _hooks.before_fork = _hooks.after_fork = None
         self.signals.remove()
+        self.hearing.end()
         self.instrumentation.remove()
         self.watch.remove()
         patches.restore_types()
@@ -287,6 +294,8 @@ class Runtime:
             parent=parent,
             patched=list(settings.patch),
             excluded=list(settings.exclude_urls),
+            tools=list(settings.tools),
+            retrievers=list(settings.retrievers),
         )
 
     def _durability(self) -> str:
@@ -305,6 +314,7 @@ class Runtime:
             list(seen.tools()),
             list(seen.unsupported()),
             dict(run.left_out),
+            seen.missing_tools(),
         )
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
@@ -346,7 +356,9 @@ class Runtime:
         self._making_journal = threading.RLock()
         journal, self._journal = self._journal, None
         self.behind = Behind() if self.behind is not None else None
+        self.instrumentation.forked()
         self.recording.abandon()
+        self.hearing.forget()
         if journal is not None:
             journal.forget()
         self.scope = self.recording.scope = ProcessScope()

@@ -7,14 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from msgspec.structs import replace
-
 from agentrace import archive, config
 from agentrace.capture.entering import AlsoAsync
 from agentrace.errors import ReplayDivergence
 from agentrace.query import Runs
 from agentrace.replay.manner import Manner
-from agentrace.runtime.replaying import Replaying
+from agentrace.runtime.replaying import Replaying, as_recorded
 
 
 class replay(AlsoAsync):
@@ -62,9 +60,7 @@ class replay(AlsoAsync):
             runs = archive.runs_at(file.path)
             run_id = runs.find(file.run) if file.run else archive.only_run(runs)
         source = runs.record(run_id)
-        started = source.trace.run.started
-        if started is not None:
-            settings = replace(settings, patch=tuple(started.patched), exclude_urls=tuple(started.excluded))
+        settings = as_recorded(settings, source)
         self._replaying = Replaying(runs, source, settings, self._manner, "block")
         self._replaying.begin_block()
         return self

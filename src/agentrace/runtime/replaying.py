@@ -256,6 +256,20 @@ def _origin(source: RunRecord | None) -> events.Origin:
     return events.Origin("replay") if source is None else events.Origin("replay", source.run_id, source.chain)
 
 
+def as_recorded(settings: config.Settings, source: RunRecord) -> config.Settings:
+    """The settings that decide what is recorded, as they were when ``source`` was."""
+    started = source.trace.run.started
+    if started is None:
+        return settings
+    return replace(
+        settings,
+        patch=tuple(started.patched),
+        exclude_urls=tuple(started.excluded),
+        tools=tuple(started.tools) or settings.tools,
+        retrievers=tuple(started.retrievers) or settings.retrievers,
+    )
+
+
 def told_children(runs: Runs, source: RunRecord, settings: config.Settings, how: Manner) -> dict[str, str]:
     """The variables with which a child process is answered from what the children of ``source`` recorded."""
     variables = {
@@ -263,6 +277,8 @@ def told_children(runs: Runs, source: RunRecord, settings: config.Settings, how:
         MANNER: f"{how.order},{how.speed},{'observe' if how.observe else ''}",
         "AGENTRACE_PATCH": ",".join(settings.patch),
         "AGENTRACE_EXCLUDE_URLS": ",".join(settings.exclude_urls),
+        "AGENTRACE_TOOLS": ",".join(settings.tools),
+        "AGENTRACE_RETRIEVERS": ",".join(settings.retrievers),
     }
     return {name: value for name, value in variables.items() if value}
 

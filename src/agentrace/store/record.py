@@ -8,12 +8,15 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from agentrace.canonical import Reader
+from agentrace.canonical import Reader, tags
+from agentrace.canonical.loading import load
 from agentrace.errors import CorruptRecord
 from agentrace.events import (
     FORMAT_VERSION,
     AnyEvent,
     Chunk,
+    Logged,
+    Scored,
     StreamChunks,
     UnknownEvent,
     Value,
@@ -73,6 +76,7 @@ class RunRecord:
         self.values = Reader(source.payload)
         """Reads the canonical values of the run's events."""
         self._chunks: dict[tuple[int, int], list[StreamChunks]] = {}
+        self._notes: dict[int, list[Logged | Scored]] = {}
         self._facts: dict[tuple[int, bool], Facts | None] = {}
 
     @property
@@ -132,6 +136,8 @@ class RunRecord:
                 raise _newer(self.run_id, event.format)
             if type(event) is StreamChunks:
                 self._chunks.setdefault((event.step_id, event.exchange), []).append(event)
+            elif isinstance(event, (Logged, Scored)):
+                self._notes.setdefault(event.step_id, []).append(event)
         return folder.trace()
 
     @property
@@ -149,9 +155,24 @@ class RunRecord:
         """What a generator step handed over and was sent, in order."""
         return [chunk for part in self._parts(step_id, 0) for chunk in part.chunks]
 
+    def notes(self, step_id: int) -> Sequence[Logged | Scored]:
+        """Notes and scores of a step, in order; those of the run itself under step 0."""
+        assert self.trace.run.id == self.run_id  # folding is what sorts them by step
+        return self._notes.get(step_id, ())
+
     def tags_in(self, value: Value) -> Iterator[int]:
         """The codes (``canonical.tags``) of everything in a value that JSON or msgpack has no word for."""
         return (found.code for found in tagged_throughout(value, self._source.payload))
+
+    def described_only(self, value: Value) -> tuple[str, str, str] | None:
+        """Type, text and reason of the first part of a value that could not be encoded; ``None`` if there is none."""
+        for found in tagged_throughout(value, self._source.payload):
+            match load(found.data) if found.code == tags.OPAQUE else None:
+                case [str(name), str(text), str(reason)]:
+                    return name, text, reason
+                case _:
+                    pass
+        return None
 
     def exchanges(self, step_id: int) -> list[Recorded]:
         """The exchanges of a step, as a wire plays them back, in order."""

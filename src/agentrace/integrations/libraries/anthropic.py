@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
@@ -38,6 +38,18 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
             if block.get("type") == "tool_result"
         ],
     )
+
+
+def offered(request: Any) -> Sequence[str]:
+    """The tools of a request that run where it comes from: the program's own, and ``bash`` and others that Anthropic
+    has described. Those whose results the provider makes itself are left out."""
+    tools = mappings(request.get("tools")) if isinstance(request, Mapping) else []
+    names = [tool.get("name") for tool in tools if not str(tool.get("type", "")).startswith(_THEIRS)]
+    return [name for name in names if isinstance(name, str)]
+
+
+_THEIRS: Final = ("web_search_", "web_fetch_", "code_execution_", "tool_search_", "mcp_")
+"""What the types of tools begin with that run at the provider."""
 
 
 def _whole(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -102,6 +114,7 @@ INTEGRATION = Integration(
     targets=("anthropic._base_client:SyncAPIClient.request", "anthropic._base_client:AsyncAPIClient.request"),
     reader=StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/"),
     facts=facts,
+    offered=offered,
     shapes=(Shape("/messages", {"model": (str,), "messages": (list,), "max_tokens": (int,)}),),
     credentials={"ANTHROPIC_API_KEY": "replayed-without-a-key"},
     signed_in_by=("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),

@@ -27,6 +27,22 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
     return _of_chat(request, parts)
 
 
+def offered(request: Any) -> Sequence[str]:
+    """The functions and custom tools of a request. Other tools, such as ``web_search``, run at the provider.
+
+    Shapes: ``tools`` of chat completions (the name stands below the type) and of responses (it stands beside it), and
+    the older ``functions``.
+    """
+    request = request if isinstance(request, Mapping) else {}
+    names = [function.get("name") for function in mappings(request.get("functions"))]
+    for tool in mappings(request.get("tools")):
+        kind = tool.get("type")
+        if kind == "function" or kind == "custom":
+            told = tool.get(kind, tool)
+            names.append(told.get("name") if isinstance(told, dict) else None)
+    return [name for name in names if isinstance(name, str)]
+
+
 def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> Facts:
     text: list[str] = []
     calls: dict[int, dict[str, str]] = {}
@@ -120,6 +136,7 @@ INTEGRATION = Integration(
         }
     ),
     facts=facts,
+    offered=offered,
     shapes=(
         Shape("/chat/completions", {"messages": (list,)}),
         Shape("/completions", {"prompt": (str, list)}),
