@@ -112,6 +112,9 @@ class Tape(Protocol):
 class RunRecording:
     """One run that is being recorded. Nothing is written before its first event."""
 
+    timers = timers_since = 0
+    """Timers and callbacks of loops that were told since the step of this number."""
+
     def __init__(
         self,
         process: ProcessScope,
@@ -136,8 +139,6 @@ class RunRecording:
         self.steps = 0
         self.said = 0
         """What the program said to its log or terminal and was noted by itself."""
-        self.timers = self.timers_since = 0
-        """Timers and callbacks of loops that were told since the step of this number."""
         self.lost = 0
         self.opened = False
         self.closed = False

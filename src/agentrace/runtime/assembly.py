@@ -37,6 +37,9 @@ _hooks = Hooks()
 class Runtime:
     """Everything that records in this process. One exists at a time; see ``init`` and ``shutdown``."""
 
+    before_close: Callable[[], None] | None = None
+    """Called when the program ended and its runs are about to."""
+
     def __init__(
         self,
         settings: Settings,
@@ -82,8 +85,6 @@ class Runtime:
         self._told_loss = False
         self._begun = False
         self._forking: events.Parent | None = None
-        self.before_close: Callable[[], None] | None = None
-        """Called when the program ended and its runs are about to."""
         self.forked: Callable[[events.Parent], None] | None = None
         """Called in a forked child with its place in the parent, before it records anything."""
         self.after_close: Callable[[], None] | None = None
