@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agentrace.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from agentrace.capture.codec import Codec
     from agentrace.capture.decorators import (
         agent,
         embedding,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from agentrace.runtime.notebook import load_ipython_extension, unload_ipython_extension
 
 _HOMES = {
+    "agentrace.capture.codec": ("Codec",),
     "agentrace.capture.decorators": (
         "agent",
         "embedding",
@@ -64,6 +66,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ASGIMiddleware",
     "AgentraceError",
+    "Codec",
     "ReplayDivergence",
     "Status",
     "WSGIMiddleware",
@@ -97,7 +100,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> Any:
     module = _HOME_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'agentrace' has no attribute {name!r}")
@@ -108,10 +111,14 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+if not TYPE_CHECKING:  # type checkers know the names from above, and are to refuse any other
+    __getattr__ = _load
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)
 
 
 if "AGENTRACE_PARENT" in _os.environ and "AGENTRACE_BOOT" not in _os.environ:
     # A process that a recorded program started is recorded too, as a child of the run that started it.
-    __getattr__("init")()
+    _load("init")()

@@ -99,6 +99,9 @@ class ReplayDivergence(BaseException):
         self.code = code
         self.report = report
 
+    def __reduce__(self) -> tuple[type[ReplayDivergence], tuple[str, str]]:
+        return type(self), (self.code, self.report)  # it comes out of worker processes
+
 
 class AgentraceWarning(UserWarning):
     """Something that works, but probably not as it was meant: a misspelt variable, a version not known."""

@@ -261,7 +261,7 @@ class StepDispatched(Event, frozen=True, tag=3):
     input: Value = NO_VALUE
     """Arguments: ``{parameter: value}`` for a function, the request's JSON for a provider call."""
     fidelity: str = "exact"
-    """``exact``, ``structural`` or ``opaque``: the worst in ``input``."""
+    """``exact``, ``structural`` or ``opaque``: the worst in ``input``, but for what is ``ignored``."""
     integration: str = ""
     """What captured it: an integration's name, empty for decorators."""
     call_site: str = ""
@@ -273,6 +273,8 @@ class StepDispatched(Event, frozen=True, tag=3):
     tick: int = 0
     """Iteration of the event loop in which it was dispatched, counted as in ``StepCompleted``; a step that ended in the
     same one never passed control to the loop. 0 outside loops and where it is not known."""
+    ignored: list[str] = []
+    """Parameters in ``input`` whose values make it no other call: a request id, a client. From 1.1 on."""
 
 
 class StepCompleted(Event, frozen=True, tag=4):
@@ -283,7 +285,8 @@ class StepCompleted(Event, frozen=True, tag=4):
     fidelity: str = "exact"
     """``exact``, ``structural``, ``opaque``, or ``exchange``: the output is made again from the recorded exchanges."""
     codec: str = "canonical/1"
-    """How ``output`` is encoded."""
+    """How ``output`` is encoded: canonically, or, from 1.1 on, by the program's codec of this name, which gave what
+    stands in a ``CODED`` value. Elements of a stream say so themselves."""
     outcome: str = "ok"
     """``ok``; for streams ``exhausted`` or ``closed_by_consumer``."""
     chunks: int = 0
@@ -298,7 +301,8 @@ class StepCompleted(Event, frozen=True, tag=4):
     """Number of exchanges recorded under the step."""
     shape: str = ""
     """What a plain function gave its caller instead of a value: ``coroutine``, ``generator`` or ``async_generator``,
-    which is what was recorded then; empty for a value, and for functions that say so themselves."""
+    and from 1.1 on ``contextmanager`` or ``asynccontextmanager``, which is what was recorded then; empty for a value,
+    and for functions that say so themselves."""
     behind: int = 0
     """How many callbacks that were ready when the iteration began came after this in it, without those of calls that a
     replay answers. 0 outside loops, and where it is not known."""

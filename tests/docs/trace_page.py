@@ -23,7 +23,7 @@ computed again. This page is the vocabulary; where the bytes stand is told in
 [data storage and retention](03-data-storage-and-retention.md). Format version: `{version}`, in which
 1.0 is whole: a version 1.x is 1.0 with something added. What reads 1.0 reads all of 1.x, and keeps what it does not
 know: it shows a value of an `OBJECT` kind of its future as the fields that it has, exports it with its payloads, and
-refuses to rebuild it. 1.1 added the kinds of `OBJECT` that are values of libraries, and fields at the end of events.
+refuses to rebuild it. 1.1 added the kinds of `OBJECT` that are values of libraries, `CODED` values, and fields at the end of events.
 
 ## How an event is written
 
@@ -65,7 +65,8 @@ loaded.
 As JSON (`agentrace show --json`, `--events`), what JSON has no word for is an object with one key that begins with
 `$`: `{{"$tuple": [1, 2]}}`, `{{"$bytes": "text"}}` or `{{"$base64": "..."}}`, `{{"$datetime": "..."}}`; an object of a
 class is its fields with its class under `$type`; what could not be encoded is `{{"$opaque": ..., "type": ...,
-"reason": ...}}`.
+"reason": ...}}`. What a codec of the program gave is `{{"$codec": name, "value": ...}}`; reading it runs nothing of the
+codec, which is the program's.
 """
 
 

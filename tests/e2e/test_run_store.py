@@ -102,6 +102,32 @@ def test_a_read_only_store_is_told_once(place: Place) -> None:
     assert "Read-only file system" in done.own_words[0]
 
 
+NOWHERE = {"HOME": "/proc/nowhere", "TMPDIR": "/proc/nowhere", "AGENTRACE_HOME": None, "AGENTRACE_DEBUG": None}
+
+
+@pytest.mark.parametrize("command", [("run", PYTHON), ()], ids=["agentrace run", "init"])
+def test_a_process_that_can_write_nowhere_is_told_once(place: Place, command: tuple[str, ...]) -> None:
+    program = place.write(
+        "agent.py",
+        """
+        import agentrace
+        agentrace.init()
+        @agentrace.tool
+        def lookup(order):
+            return order + 1
+        print(lookup(1), lookup(2))
+    """,
+    )
+    start = [AGENTRACE, *command] if command else [PYTHON]
+
+    done = place.do(*start, program, cwd="/proc", env=NOWHERE)
+
+    assert (done.code, done.out) == (0, "2 3\n")
+    assert len(done.own_words) == 1
+    assert "events are being lost, the program goes on" in done.own_words[0]
+    assert "Traceback" not in done.err
+
+
 def test_a_program_that_must_be_recorded_is_not_started_without(place: Place) -> None:
     program = place.write("program.py", FETCHING)
     place.write("file", "in the way")

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from agentrace.archive import Emptying, Manifest, TraceFile
 from agentrace.archive.changing import Changing, Unchanged
 from agentrace.events import StepCompleted
-from agentrace.query import Runs
+from agentrace.query import Runs, output_of
 from tests.unit.example_trace import example
 from tests.unit.golden import GOLDEN
 from tests.unit.library_values import values_run
-from tests.unit.trace_files import content, exported, file_of, shop
+from tests.unit.trace_files import content, exported, file_of, kept, shop
 from tests.unit.travel_run import travel
 
 ZSTD: tuple[int, int, int] = (1, 5, 7)
@@ -32,16 +32,17 @@ def _made(changing: Changing = Unchanged) -> Callable[[Path], bytes]:
     return lambda root: file_of(root, travel, shop, changing=changing).read_bytes()
 
 
-def _of_its_own(root: Path) -> Path:
-    (root / "values").mkdir()
-    return root / "values"
+def _of_its_own(root: Path, name: str) -> Path:
+    (root / name).mkdir()
+    return root / name
 
 
 FILES: dict[str, Callable[[Path], bytes]] = {
     "v1-example-of-1.1.agentrace": lambda _: example(),
     "v1-travel-of-1.1.agentrace": _made(),
     "v1-without-payloads-of-1.1.agentrace": _made(Emptying),
-    "v1-values-of-1.1.agentrace": lambda root: file_of(_of_its_own(root), values_run).read_bytes(),
+    "v1-kept-of-1.1.agentrace": lambda root: file_of(_of_its_own(root, "kept"), kept).read_bytes(),
+    "v1-values-of-1.1.agentrace": lambda root: file_of(_of_its_own(root, "values"), values_run).read_bytes(),
 }
 
 
@@ -49,7 +50,7 @@ KEPT = sorted({*FILES, *(file.name for file in (GOLDEN / "traces").glob("*.agent
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path: Path) -> None:
+def made(tmp_path: Path) -> None:
     """The files that are not there yet, if they are asked for."""
     for name, make in FILES.items():
         if os.environ.get("GOLDEN") == "write" and not (GOLDEN / "traces" / name).exists():
@@ -85,6 +86,17 @@ def test_todays_reader_reads_every_file_that_was_kept(name: str) -> None:
     assert runs.ids
     assert all(runs.check(run_id).problems == [] for run_id in runs.ids)
     assert sum(map(len, found.events.values())) == sum(run.events for run in TraceFile(path).manifest.runs)
+
+
+def test_what_1_1_added_is_read() -> None:
+    runs = Runs(TraceFile(GOLDEN / "traces" / "v1-kept-of-1.1.agentrace"))
+    record = runs.record(runs.ids[0])
+    drawn, film, opened = record.trace.steps.values()
+
+    assert drawn.dispatched.ignored == ["request_id", "*args"]
+    assert output_of(record, drawn) == {"$codec": "picture/1", "value": {"$bytes": "red " * 300}}
+    assert output_of(record, film) == [{"yield": {"$codec": "picture/1", "value": {"$bytes": "red " * 300}}}]
+    assert output_of(record, opened) == [{"yield": "it is open"}]
 
 
 def test_the_example_of_the_page_is_the_golden_file() -> None:

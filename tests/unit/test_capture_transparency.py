@@ -77,7 +77,7 @@ def test_pickles_and_copies_of_a_function_are_the_function(function: Any, record
 
 
 BY_VALUE = """
-import pickle, sys
+import contextlib, functools, pickle, sys
 import cloudpickle
 import agentrace
 from agentrace.testing import recorded
@@ -93,10 +93,18 @@ async def stream(n): yield n
 class Shop:
     @agentrace.tool
     def buy(self, item): return item
+@agentrace.tool
+@contextlib.contextmanager
+def opened(name): yield name
+class Adder:
+    def __call__(self, b): return b + 1
+half = agentrace.tool(functools.partial(lambda a, b: a / b, 5), name="half")
+adder = agentrace.tool(Adder(), codec=agentrace.Codec("x/1", lambda value: b"", lambda data: None), name="adder")
 
 with recorded() as record:
-    travelled = [pickle.loads(cloudpickle.dumps(f)) for f in (add, fetch, count, stream, Shop().buy)]
-    print(travelled[0](1), list(travelled[2](2)), travelled[4]("tea"))
+    travelled = [pickle.loads(cloudpickle.dumps(f)) for f in (add, fetch, count, stream, Shop().buy, opened, half, adder)]
+    print(travelled[0](1), list(travelled[2](2)), travelled[4]("tea"), travelled[6](2), travelled[7](2))
+    with travelled[5]("file") as name: print(name)
 print([step.name for step in record.steps])
 """
 
@@ -105,7 +113,8 @@ def test_functions_of_main_travel_by_value() -> None:
     pytest.importorskip("cloudpickle")
     done = subprocess.run([sys.executable, "-c", BY_VALUE], capture_output=True, text=True, check=False)
 
-    assert done.stdout == "2 [0, 1] tea\n['add', 'count', 'Shop.buy']\n", done.stderr
+    names = ["add", "count", "Shop.buy", "half", "adder", "opened"]
+    assert done.stdout == f"2 [0, 1] tea 2.5 3\nfile\n{names}\n", done.stderr
 
 
 def test_a_generator_looks_as_it_did(record: MemoryRecorder) -> None:

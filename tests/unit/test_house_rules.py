@@ -21,8 +21,12 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ): "a class of the user's may fail in its own __str__",
     (
         "guarded_catches",
-        "src/agentrace/capture/shapes.py",
+        "src/agentrace/capture/driving.py",
     ): "what is thrown into a generator is thrown on into it",
+    (
+        "guarded_catches",
+        "src/agentrace/capture/codec.py",
+    ): "a codec is the program's own code, and its failure is told in the record",
     (
         "guarded_catches",
         "src/agentrace/canonical/encoding.py",

@@ -11,6 +11,7 @@ from blake3 import blake3
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agentrace import events
 from agentrace.archive import Exported, TraceFile, export
 from agentrace.archive.changing import Changing, Unchanged
 from agentrace.archive.layout import (
@@ -27,6 +28,7 @@ from agentrace.archive.layout import (
     end_mark,
     member_head,
 )
+from agentrace.canonical.coded import coded
 from agentrace.errors import AgentraceError, CorruptRecord
 from agentrace.journal.segment import chain_start
 from agentrace.query import Runs, input_of, output_of
@@ -53,6 +55,22 @@ def shop(process: Process) -> Writing:
         step = run.step("tool", "next_order", index, {"queue": "main"}, ordinal=index)
         run.done(step, index + 0.5, {"order": index, "note": f"order {index}: " + "leave it at the door. " * 40})
     run.end(100)
+    return run
+
+
+def kept(process: Process) -> Writing:
+    """What 1.1 added: arguments that do not count, outputs and elements that a codec gave, and context managers."""
+    run = process.run("kept", number=700)
+    drawn = coded("picture/1", run.encoder.encode(b"red " * 300)[0])
+    tool = run.step("tool", "draw", 1, {"what": "a cat", "request_id": "r1"}, ignored=["request_id", "*args"])
+    run.done(tool, 2, output=drawn, codec="picture/1")
+    film = run.step("tool", "film", 3)
+    run.event(events.StreamChunks, film, 4, 0, 0, [events.Chunk(0, "yield", drawn)])
+    run.done(film, 5, outcome="exhausted", chunks=1)
+    opened = run.step("tool", "opened", 6)
+    run.yielded(opened, 7, 0, "it is open")
+    run.done(opened, 8, outcome="exhausted", chunks=1, shape="contextmanager")
+    run.end(9)
     return run
 
 

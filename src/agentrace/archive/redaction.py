@@ -20,7 +20,8 @@ from agentrace import events
 from agentrace.archive.fields import Field, looked_at
 from agentrace.archive.layout import Removed
 from agentrace.canonical import Encoder, Reader, tags
-from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
+from agentrace.canonical.decoding import MAX_NESTING
+from agentrace.canonical.loading import Tagged, load
 from agentrace.canonical.needs import Redaction, ReplacedBytes
 from agentrace.errors import CorruptRecord
 from agentrace.events import ArtifactStored, StreamChunks, UnknownEvent, WorkflowStarted
@@ -368,6 +369,7 @@ _NAMED: Final = {
     tags.OBJECT: 2,
     tags.OPAQUE: 1,
     tags.SUBCLASS: 1,
+    tags.CODED: 1,
 }
 """Kinds of values that hold others, and how many names stand before those."""
 

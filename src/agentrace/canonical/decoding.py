@@ -17,11 +17,12 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from agentrace.canonical import foreign, tags
 from agentrace.canonical.foreign_json import foreign_json
+from agentrace.canonical.loading import Tagged, load
+from agentrace.canonical.moments import clock_text, datetime_of, time_of
 from agentrace.canonical.objects import KINDS, shape_of, type_name
 from agentrace.errors import CorruptRecord, ValueUndecodable
 
@@ -35,16 +36,6 @@ MAX_NESTING: Final = 400
 """Levels of nesting that a reader follows."""
 
 
-class Tagged(Struct, frozen=True):
-    """An extension value as it stands in the encoding."""
-
-    code: int
-    data: bytes
-
-
-_decode = msgspec.msgpack.Decoder(ext_hook=lambda code, data: Tagged(code, bytes(data))).decode
-
-
 def loaded_types(name: str) -> type | None:
     """The class called ``module:qualname`` if its module is already imported; never imports."""
     module, _, qualname = name.partition(":")
@@ -52,16 +43,6 @@ def loaded_types(name: str) -> type | None:
     for part in qualname.split("."):
         found = getattr(found, "__dict__", {}).get(part)
     return found if isinstance(found, type) else None
-
-
-def load(data: bytes | Raw) -> Any:
-    """The msgpack of a canonical value, with extensions as :class:`Tagged`."""
-    try:
-        return _decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, TypeError) as error:
-        raise CorruptRecord(
-            f"a recorded value cannot be read: {error}", do="run `agentrace verify` on the run"
-        ) from error
 
 
 class Reader:
@@ -88,6 +69,20 @@ class Reader:
             return self._json(load(data), 0)
         except RecursionError:
             return {"$opaque": "nested too deep"}
+        except _MALFORMED as error:
+            raise _malformed(error) from error
+
+    def coded(self, data: bytes | Raw) -> tuple[str, Any] | None:
+        """The name of a codec of the recorded program and what that gave, if that is what the value is.
+
+        Raises as :meth:`python`.
+        """
+        found = load(data)
+        if not (isinstance(found, Tagged) and found.code == tags.CODED):
+            return None
+        try:
+            codec, value = load(found.data)
+            return codec, self._python(value, 0)
         except _MALFORMED as error:
             raise _malformed(error) from error
 
@@ -196,7 +191,7 @@ class Reader:
         name, text, reason = load(data)
         raise ValueUndecodable(
             f"the record only describes this value: {text} ({name}: {reason})",
-            do="return a dataclass, a pydantic model or JSON-like data from the recorded function",
+            do="return a dataclass, a pydantic model or JSON-like data from the recorded function, or give it a codec",
         )
 
     def _json(self, value: Any, depth: int) -> Any:
@@ -242,34 +237,6 @@ def _json_bytes(data: bytes) -> Any:
     return {"$base64": binascii.b2a_base64(data, newline=False).decode()}
 
 
-def _zone(zone: Any) -> datetime.tzinfo | None:
-    if zone is None:
-        return None
-    if isinstance(zone, str):
-        import zoneinfo
-
-        try:
-            return zoneinfo.ZoneInfo(zone)
-        except KeyError as error:
-            raise ValueUndecodable(
-                f"the record holds a time in {zone}, a time zone that this machine does not know",
-                do="install the package tzdata",
-            ) from error
-    offset = datetime.timedelta(seconds=zone[0])
-    plain = datetime.timezone(offset)
-    return plain if plain.tzname(None) == zone[1] else datetime.timezone(offset, zone[1])
-
-
-def _datetime(_: Reader, data: bytes, __: int) -> datetime.datetime:
-    text, fold, zone = load(data)
-    return datetime.datetime.fromisoformat(text).replace(fold=fold, tzinfo=_zone(zone))
-
-
-def _time(_: Reader, data: bytes, __: int) -> datetime.time:
-    text, fold, zone = load(data)
-    return datetime.time.fromisoformat(text).replace(fold=fold, tzinfo=_zone(zone))
-
-
 _PATHS: Final[dict[str, type[pathlib.PurePath]]] = {
     "PosixPath": pathlib.PurePosixPath if sys.platform == "win32" else pathlib.PosixPath,
     "PurePosixPath": pathlib.PurePosixPath,
@@ -285,6 +252,13 @@ def _path(reader: Reader, data: bytes, depth: int) -> pathlib.PurePath:
 
 def _pairs(reader: Reader, data: bytes, depth: int) -> dict[Any, Any]:
     return {reader._python(key, depth): reader._python(item, depth) for key, item in load(data)}
+
+
+def _coded(_: Reader, data: bytes, __: int) -> Any:
+    raise ValueUndecodable(
+        f"the record holds what the codec {load(data)[0]} of the recorded program gave for a value",
+        do="give it to that codec: JSON shows it under `value`",
+    )
 
 
 def _singleton(_: Reader, data: bytes, __: int) -> Any:
@@ -303,9 +277,9 @@ _PYTHON: Final[dict[int, Callable[[Reader, bytes, int], Any]]] = {
     tags.FROZENSET: lambda r, data, depth: frozenset(r._items(data, depth)),
     tags.INT: lambda _, data, __: _big_int(data),
     tags.DECIMAL: lambda _, data, __: decimal.Decimal(data.decode()),
-    tags.DATETIME: _datetime,
+    tags.DATETIME: lambda _, data, __: datetime_of(data),
     tags.DATE: lambda _, data, __: datetime.date.fromisoformat(data.decode()),
-    tags.TIME: _time,
+    tags.TIME: lambda _, data, __: time_of(data),
     tags.TIMEDELTA: lambda _, data, __: datetime.timedelta(*load(data)),
     tags.UUID: lambda _, data, __: uuid.UUID(bytes=data),
     tags.PATH: _path,
@@ -320,6 +294,7 @@ _PYTHON: Final[dict[int, Callable[[Reader, bytes, int], Any]]] = {
     tags.SURROGATES: lambda _, data, __: data.decode("utf-8", "surrogatepass"),
     tags.SINGLETON: _singleton,
     tags.SUBCLASS: Reader._subclass,
+    tags.CODED: _coded,
 }
 
 
@@ -345,6 +320,11 @@ def _json_object(reader: Reader, data: bytes, depth: int) -> Any:
     return {"$type": name, **reader._json(fields, depth), **(extras or {})}
 
 
+def _json_coded(reader: Reader, data: bytes, depth: int) -> Any:
+    codec, value = load(data)
+    return {"$codec": codec, "value": reader._json(value, depth)}
+
+
 def _json_opaque(_: Reader, data: bytes, __: int) -> Any:
     name, text, reason = load(data)
     return {"$opaque": text, "type": name, "reason": reason}
@@ -352,17 +332,6 @@ def _json_opaque(_: Reader, data: bytes, __: int) -> Any:
 
 def _json_text(name: str) -> Callable[[Reader, bytes, int], Any]:
     return lambda r, data, depth: {name: str(r._python(Tagged(_CODES[name], data), depth))}
-
-
-def _json_moment(name: str) -> Callable[[Reader, bytes, int], Any]:
-    """A time as its own clock showed it, with its zone; the machine that reads need not know the zone."""
-
-    def told(_: Reader, data: bytes, __: int) -> Any:
-        text, fold, zone = load(data)
-        where = "" if zone is None else f" {zone}" if isinstance(zone, str) else f" {zone[1]}"
-        return {name: f"{text}{where}{' (second time)' if fold else ''}"}
-
-    return told
 
 
 def _json_path(reader: Reader, data: bytes, depth: int) -> Any:
@@ -388,13 +357,14 @@ _JSON: Final[dict[int, Callable[[Reader, bytes, int], Any]]] = {
     tags.PAIRS: _tag("$dict"),
     tags.OBJECT: _json_object,
     tags.OPAQUE: _json_opaque,
+    tags.CODED: _json_coded,
     tags.REDACTED: lambda _, data, __: load(data),
     tags.REDACTED_BYTES: lambda _, data, __: _json_bytes(load(data)),
     tags.SURROGATES: lambda _, data, __: {"$surrogates": _escaped(data.decode("utf-8", "surrogatepass"))},
     tags.SINGLETON: lambda _, data, __: {"$singleton": data.decode()},
     tags.SUBCLASS: lambda r, data, depth: r._json(load(data)[1], depth),
-    tags.DATETIME: _json_moment("$datetime"),
-    tags.TIME: _json_moment("$time"),
+    tags.DATETIME: lambda _, data, __: {"$datetime": clock_text(data)},
+    tags.TIME: lambda _, data, __: {"$time": clock_text(data)},
     tags.PATH: _json_path,
     **{code: _json_text(name) for name, code in _CODES.items()},
 }

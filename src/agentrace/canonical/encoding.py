@@ -20,7 +20,7 @@ from agentrace.canonical.bodies import SMALLEST, BodyHistory
 from agentrace.canonical.foreign import Row, row_of, told
 from agentrace.canonical.history import History, ListKey, Unfolding, json_key, python_key
 from agentrace.canonical.needs import Redaction, Sink
-from agentrace.canonical.objects import Shape, described, shape_of, type_name
+from agentrace.canonical.objects import Shape, described, shape_of, type_name, why_opaque
 from agentrace.canonical.scalars import REBUILT, SCALARS, SUBCLASSES, is_text, whole_number
 
 INLINE_LEAF: Final = 512
@@ -339,7 +339,7 @@ class _Walk:
             return self._inside(value, depth, lambda v, d: self._object(shape, v, d))
         plain = next((plain for base, plain in SUBCLASSES if issubclass(cls, base)), None)
         if plain is None:
-            return self.opaque(value, "no codec for this type")
+            return self.opaque(value, why_opaque(cls))
         if cls not in REBUILT or getattr(value, "__dict__", None):
             self.structural()
         return self._inside(value, depth, lambda v, d: self._subclass(v, plain, d))

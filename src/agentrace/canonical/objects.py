@@ -163,3 +163,10 @@ def described(value: object) -> str:
     if issubclass(cls, types.ModuleType):
         return f"<module {object.__getattribute__(value, '__dict__').get('__name__', '')}>"
     return f"<{type_name(cls)}>"
+
+
+def why_opaque(cls: type) -> str:
+    """Why an instance of a class that is none of these cannot be encoded."""
+    if any(_of_class(cls, name) is not None for name in ("__await__", "add_done_callback")):
+        return "no value yet: who has it waits for it, and what comes of that is not recorded here"
+    return "no codec for this type"

@@ -57,6 +57,9 @@ SUBCLASS: Final = 22
 """``[type, value]``: an instance of a subclass of a builtin, told by its base's value."""
 REDACTED_BYTES: Final = 23
 """Bytes from which something was taken."""
+CODED: Final = 24
+"""``[codec, value]``: what a codec of the recorded program, of that name, gave for a value that has no encoding here.
+Only a running program that brings a codec of the same name makes the value of it again. From 1.1 on."""
 
 EXACT: Final = "exact"
 STRUCTURAL: Final = "structural"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol
@@ -193,10 +194,11 @@ class _Playback:
         if answer.closed or answer.closing:
             raise self._stopped("RECORD_INCOMPLETE", "reads {} further than the recorded run did")
         thrown, error = self._thrown, answer.error
-        same = error is not None and type(error) is type(thrown) and error.args == getattr(thrown, "args", None)
-        if thrown is not None and (same or answer.never):
+        if thrown is not None and (_alike(error, thrown) or answer.never):
             fail(self._step, thrown)  # it came through as it was thrown in
             raise thrown
+        if error is not None and _alike(error.__cause__, thrown):
+            error.__cause__ = error.__context__ = thrown  # a context manager asks whether it is the very one
         self.value = _outcome(self._step, "exhausted")
         return ()
 
@@ -255,6 +257,10 @@ class _Playback:
         return self._step.run.stopped(code, report, self._step)
 
 
+def _alike(recorded: BaseException | None, live: BaseException | None) -> bool:
+    return recorded is not None and live is not None and (type(recorded), recorded.args) == (type(live), live.args)
+
+
 def answered_stream(step: Step | None) -> Generator[Any, Any, Any]:
     """What the record holds, as a generator."""
     assert step is not None
@@ -292,7 +298,16 @@ async def answered_async_stream(step: Step) -> AsyncGenerator[Any, Any]:
             playback.sent = yield item[0]
 
 
+def _managed(step: Step, make: Callable[..., Any], stream: Callable[[Step], Any]) -> Any:
+    """What the record holds, as a context manager: entering gives what was yielded, and leaving does what that did."""
+    step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
+    step.shape = step.answer.shape
+    return make(lambda: stream(step))()
+
+
 _SHAPES: Final[dict[str, Callable[[Step], Any]]] = {
+    "contextmanager": lambda step: _managed(step, contextlib.contextmanager, answered_stream),
+    "asynccontextmanager": lambda step: _managed(step, contextlib.asynccontextmanager, answered_async_stream),
     "coroutine": awaited_answer,
     "generator": answered_stream,
     "async_generator": answered_async_stream,

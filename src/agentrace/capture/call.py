@@ -16,6 +16,8 @@ from msgspec import Raw
 
 from agentrace import events
 from agentrace.capture import process
+from agentrace.capture.arguments import counting
+from agentrace.capture.codec import CANONICAL, kept
 from agentrace.capture.failure import describe
 from agentrace.capture.guard import fault
 from agentrace.capture.ordinals import ProcessScope
@@ -45,6 +47,8 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                 return _begun_unwritten(spec, outer)
             run.open()
         value, fidelity = run.encoder.encode_json(arguments) if spec.json else run.encoder.encode(arguments)
+        if spec.ignore and fidelity != "exact":
+            fidelity = run.encoder.encode(counting(arguments, spec.ignore))[1]
         loop = recording.scope.running_loop()
         if loop is not None:
             _seen_in_loop(recording.scope, outer, loop)
@@ -79,6 +83,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     spec.effects,
                     spec.replay,
                     0 if loop is None else run.process.tick(outer),
+                    spec.ignore,
                 )
             )
         except BaseException:
@@ -112,10 +117,13 @@ def complete(step: Step, output: Any, outcome: str = "ok") -> None:
     try:
         if step.notes is not None:
             step.notes.settle()
-        if step.chunks:
+        if step.chunks or step.shape:
             step.run.unfinished.pop(step, None)
         value, fidelity = step.run.encoder.encode(output)
-        _completed(step, value, fidelity, outcome)
+        codec = CANONICAL
+        if fidelity == "opaque" and step.spec.codec is not None:
+            value, fidelity, codec = kept(step.spec.codec, output, step.run.encoder)
+        _completed(step, value, fidelity, outcome, codec)
     except Exception as error:
         fault(error)
 
@@ -141,7 +149,7 @@ def fail(step: Step, error: BaseException, source: str = "") -> None:
         tick, behind = run.process.place(step.outer)
         if step.notes is not None:
             step.notes.settle()
-        if step.chunks:
+        if step.chunks or step.shape:
             run.unfinished.pop(step, None)
         cancelled = is_cancellation(error)
         if cancelled and not source:
@@ -195,7 +203,9 @@ def chunk(step: Step, op: str, value: Any) -> None:
             step.first_chunk_ns = at_ns
         if not step.chunks:
             step.run.unfinished[step] = lambda: complete(step, None, "closed_by_consumer")
-        data, _ = step.run.encoder.encode(value)
+        data, fidelity = step.run.encoder.encode(value)
+        if fidelity == "opaque" and op == "yield" and step.spec.codec is not None:
+            data, _, _ = kept(step.spec.codec, value, step.run.encoder)
         place = step.run.process.place(step.outer)
         told = events.Chunk(at_ns, op, data, random=step.drawn())
         step.run.emit(events.StreamChunks, step.id, 0, step.passed, [told], *place)
@@ -205,7 +215,7 @@ def chunk(step: Step, op: str, value: Any) -> None:
         fault(error)
 
 
-def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
+def _completed(step: Step, value: Raw, fidelity: str, outcome: str, codec: str = CANONICAL) -> None:
     run = step.run
     tick, behind = run.process.place(step.outer)
     seq = run.next_seq()
@@ -218,7 +228,7 @@ def _completed(step: Step, value: Raw, fidelity: str, outcome: str) -> None:
                 run.clock.wall_ns(),
                 value,
                 fidelity,
-                "canonical/1",
+                codec,
                 outcome,
                 step.chunks,
                 run.clock.monotonic_ns() - step.started_ns,

@@ -284,6 +284,27 @@ def _spawning(environment: Environment, original: Callable[..., Any]) -> Callabl
     return spawnv_passfds
 
 
+LOKY: Final = ("loky.backend.fork_exec", "joblib.externals.loky.backend.fork_exec")
+"""The modules by which loky, on its own and in joblib, starts its workers."""
+
+
+def carry_loky(module: ModuleType, environment: Environment) -> None:
+    """The same for the workers of loky. ``module`` is one of :data:`LOKY`."""
+    replace(module, "fork_exec", functools.partial(_fork_exec, environment))
+
+
+def _fork_exec(environment: Environment, original: Callable[..., Any]) -> Callable[..., Any]:
+    def fork_exec(cmd: Any, keep_fds: Any, env: Any = None) -> Any:
+        try:
+            given = dict(env or {})
+            env = {**given, **environment({**os.environ, **given})}
+        except Exception as error:
+            fault(error)
+        return original(cmd, keep_fds, env=env)
+
+    return fork_exec
+
+
 TOLD: Final = "agentrace"
 """The key under which a child of a fork server is told where it was asked for, beside what multiprocessing tells it."""
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar, cast, overload
+from collections.abc import Callable, Sequence
+from types import FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
+
+import msgspec
 
 from agentrace.capture import process
+from agentrace.capture.arguments import ignorable
 from agentrace.capture.call import begin, complete, fail
+from agentrace.capture.codec import Codec
 from agentrace.capture.entering import AlsoAsync
 from agentrace.capture.scope import FLOW
 from agentrace.capture.shapes import wrap
+from agentrace.capture.standin import stand_in
 from agentrace.capture.step import Kind, Spec, Step
 from agentrace.errors import ConfigError
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from functools import partialmethod, singledispatchmethod
+
+    Decorated: TypeAlias = (
+        Callable[..., Any]
+        | classmethod[Any, Any, Any]
+        | staticmethod[Any, Any]
+        | partialmethod[Any]
+        | singledispatchmethod[Any]
+    )
+
+F = TypeVar("F", bound="Decorated")
 
 Effects = Literal["none", "read", "write", ""]
 Replay = Literal["answer", "reexecute", ""]
@@ -25,33 +41,69 @@ class Decorator(Protocol):
     """What ``@trace`` and its siblings are: usable with and without arguments."""
 
     @overload
-    def __call__(self, function: F, /) -> F: ...
+    def __call__(
+        self,
+        function: F,
+        /,
+        *,
+        name: str = "",
+        effects: Effects = "",
+        replay: Replay = "",
+        ignore: Sequence[str] = (),
+        codec: Codec | None = None,
+    ) -> F: ...
 
     @overload
-    def __call__(self, /, *, name: str = "", effects: Effects = "", replay: Replay = "") -> Callable[[F], F]: ...
+    def __call__(
+        self,
+        /,
+        *,
+        name: str = "",
+        effects: Effects = "",
+        replay: Replay = "",
+        ignore: Sequence[str] = (),
+        codec: Codec | None = None,
+    ) -> Callable[[F], F]: ...
 
 
 def decorator(kind: Kind, doc: str) -> Decorator:
     """The decorator whose steps are of ``kind``."""
 
-    def decorate(function: Any = None, /, *, name: str = "", effects: Effects = "", replay: Replay = "") -> Any:
+    def decorate(function: Any = None, /, **options: Any) -> Any:
         if function is None:
-            return functools.partial(decorate, name=name, effects=effects, replay=replay)
-        return traced(function, Spec(kind, name, effects=effects, replay=replay))
+            return functools.partial(decorate, **options)
+        return traced(function, _spec(kind, **options))
 
     decorate.__doc__ = doc
     decorate.__name__ = decorate.__qualname__ = "trace" if kind == "task" else kind
     return cast("Decorator", decorate)
 
 
+def _spec(
+    kind: Kind,
+    *,
+    name: str = "",
+    effects: str = "",
+    replay: str = "",
+    ignore: Sequence[str] = (),
+    codec: Codec | None = None,
+) -> Spec:
+    if codec is not None and not isinstance(codec, Codec):
+        raise ConfigError(
+            f"codec was given a {type(codec).__name__}", do='write codec=agentrace.Codec("name/1", encode, decode)'
+        )
+    return Spec(kind, name, effects=effects, replay=replay, ignore=cast("tuple[str, ...]", ignore), codec=codec)
+
+
 def traced(function: Any, spec: Spec) -> Any:
     """``function`` recorded as ``spec`` says; descriptors of a class body are looked through."""
-    if isinstance(function, (staticmethod, classmethod)):
-        return type(function)(traced(function.__func__, spec))
+    below = _BELOW.get(type(function))
+    if below is not None:
+        return below(function, spec)
     if not callable(function):
         raise ConfigError(
             f"@agentrace.{spec.kind} was put on a {type(function).__name__}, which cannot be called",
-            do="decorate a function, method or callable object",
+            do="decorate a function, method or callable object; of a property, the function below it",
             slug="not-callable",
         )
     if isinstance(function, type):
@@ -60,11 +112,29 @@ def traced(function: Any, spec: Spec) -> Any:
             do="decorate its methods instead, so that it stays a class",
             slug="not-callable",
         )
+    settled = _settled(function, spec)
+    return wrap(function, settled) if isinstance(function, FunctionType) else stand_in(function, settled)
+
+
+def _settled(function: Any, spec: Spec) -> Spec:
+    """What is known of every call of ``function``."""
     called = function
     while isinstance(called, functools.partial):
         called = called.func
     named = spec.name or getattr(called, "__qualname__", type(called).__qualname__).replace("<locals>.", "")
-    return wrap(function, Spec(spec.kind, named, effects=spec.effects, replay=spec.replay))
+    ignore = ignorable(function, spec.ignore) if spec.ignore else ()
+    return msgspec.structs.replace(spec, name=named, ignore=ignore)
+
+
+_BELOW: Final[dict[type, Callable[[Any, Spec], Any]]] = {
+    staticmethod: lambda method, spec: staticmethod(traced(method.__func__, spec)),
+    classmethod: lambda method, spec: classmethod(traced(method.__func__, spec)),
+    functools.partialmethod: lambda method, spec: functools.partialmethod(
+        traced(method.func, spec), *method.args, **method.keywords
+    ),
+    functools.singledispatchmethod: lambda method, spec: stand_in(method, _settled(method.func, spec)),
+}
+"""What a class body may hold instead of functions, and what becomes of the function below."""
 
 
 trace = decorator("task", "Record each call as a step of kind ``task``; such steps run again on a replay.")

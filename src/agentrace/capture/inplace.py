@@ -14,14 +14,16 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from agentrace.capture.shapes import wrap
+from agentrace.capture import blocks, driving
+from agentrace.capture.shapes import recorder, wrap
 from agentrace.capture.step import Spec
 
 _TARGET: Final = "agentrace: what to call"
 _ARGUMENTS: Final = ("agentrace: args", "agentrace: kwargs", "agentrace: target")
 """What the locals of the few instructions are called, so that they are no names of the program."""
 _FILE: Final = "<agentrace: recorded in place>"
-_OWN_FILES: Final = frozenset({wrap.__code__.co_filename, _FILE})
+_WRAPPERS: Final = (recorder, driving.driver, blocks.block)
+_OWN_FILES: Final = frozenset({_FILE, *(made.__code__.co_filename for made in _WRAPPERS)})
 
 _BODIES: Final = {
     "plain": ("def", "return target(*args, **kwargs)"),

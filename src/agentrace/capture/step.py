@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Raw, Struct
 
 from agentrace.capture.chance import generator, standing
+from agentrace.capture.codec import Codec
 from agentrace.capture.recording import RunRecording
 from agentrace.capture.scope import Flow
 from agentrace.events import answered_kind
@@ -27,6 +28,10 @@ class Spec(Struct, frozen=True):
     """``answer`` or ``reexecute``; empty means: boundaries are answered, other kinds executed."""
     json: bool = False
     """Whether the input goes over a wire as JSON."""
+    ignore: tuple[str, ...] = ()
+    """Arguments, as they are told, whose values make it no other call."""
+    codec: Codec | None = None
+    """Keeps outputs that can only be described otherwise."""
     offered: str = ""
     """The tool that a request of the run must have offered; before that a call is not recorded."""
 
@@ -57,7 +62,7 @@ class Step:
     source = 0
     """On a replay: the step of the source run that this one repeats."""
     shape = ""
-    """Of what a plain function gave instead of a value: ``coroutine``, ``generator`` or ``async_generator``."""
+    """Of what a plain function gave instead of a value, as in ``events.StepCompleted``."""
     before_end: Callable[[], None] | None = None
     """What is to be told of the step before its end."""
     _inner: Flow | None = None

@@ -1,4 +1,4 @@
-"""What a program may use that is not recorded: websockets, of whatever library, and the standard library's HTTP."""
+"""What a program may use that is not recorded, or not replayed: websockets, the standard library's HTTP, clusters."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ WEBSOCKETS: Final = "websocket connections are not recorded"
 HTTP_CLIENT: Final = "requests through http.client or urllib.request are not recorded outside tools"
 _CLIENTS: Final = ("websockets.asyncio.client", "websockets.sync.client", "websockets.legacy.client", "websocket._core")
 """Modules that are loaded by whoever is about to open a connection: their libraries load them when first needed."""
+CLUSTER: Final = "jobs of a Dask cluster go to its workers over a network that a replay does not have"
 LIBRARIES: Final = ("websockets", "websocket-client")
 """Distributions that do nothing else."""
 
@@ -25,6 +26,19 @@ _seen: set[str] = set()
 def seen(what: str) -> None:
     """A wire saw that something unrecorded was begun."""
     _seen.add(what)
+
+
+def watch_clusters(module: Any) -> None:
+    """Note when the program becomes the client of a cluster. ``module`` is ``distributed.client``."""
+
+    def noted(original: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            seen(CLUSTER)
+            original(self, *args, **kwargs)
+
+        return __init__
+
+    replace(module.Client, "__init__", noted)
 
 
 def watch_http_client(module: ModuleType) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from agentrace.canonical import tags
-from agentrace.events import StepCompleted, Value
+from agentrace.events import Chunk, StepCompleted, Value
 from agentrace.fold import StepState, boundaries
 from agentrace.query.inferring import Inferred
 from agentrace.store import RunRecord
@@ -19,6 +19,7 @@ REDACTED: Final = re.compile(rb"(?:\xe2\x9f\xa8|\\u27[eE]8)redacted:")
 """The mark that redaction leaves in a body, as UTF-8 and as JSON escapes it."""
 _REDACTED_VALUES: Final = frozenset({tags.REDACTED, tags.REDACTED_BYTES})
 _MAY_HOLD: Final = re.compile(b"[%c%c%c]" % (tags.PAYLOAD, tags.REDACTED, tags.REDACTED_BYTES))
+_MAY_DESCRIBE: Final = re.compile(b"[%c%c]" % (tags.PAYLOAD, tags.OPAQUE))
 _SHOWN: Final = 5
 _SHARED: Final = "several tasks or threads shared a flow, or trio or gevent chose whose turn it was"
 
@@ -85,6 +86,9 @@ def _described_only(record: RunRecord, answered: Sequence[StepState], __: Sequen
     opaque = [s for s in answered if isinstance(s.ended, StepCompleted) and s.ended.fidelity == "opaque"]
     if opaque:
         yield f"the record only describes what {_steps(opaque)} returned{_reason(record, opaque[0])}"
+    elements = [step for step in answered if any(_is_described(record, chunk) for chunk in record.elements(step.id))]
+    if elements:
+        yield f"the record only describes what {_steps(elements)} handed over"
     missing = [
         s
         for s in answered
@@ -160,6 +164,13 @@ def _own_faults(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred
 
 
 _CAVEATS: Final[tuple[_Look, ...]] = (_hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
+
+
+def _is_described(record: RunRecord, chunk: Chunk) -> bool:
+    """Whether an element that a replay would hand over is not in the record."""
+    if chunk.op != "yield" or _MAY_DESCRIBE.search(chunk.data) is None:
+        return False
+    return tags.OPAQUE in record.tags_in(chunk.data)
 
 
 def _serves_a_mark(record: RunRecord, step: StepState) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from agentrace.capture.arguments import counting
 from agentrace.capture.step import Step
 from agentrace.query import input_of
 from agentrace.replay.calls import Call, Taped
@@ -113,14 +114,16 @@ def told_divergence(
     lines = [headline]
     record = None if source is None else source.record
     expected = found.expected
+    ignored = () if step is None else step.spec.ignore
     if expected is not None and record is not None:
         what = "expected" if step is not None else "next recorded"
-        lines += [f"  {what}: {_told(expected)} at {_site(expected)}", _shown(input_of(record, expected.state))]
+        given = counting(input_of(record, expected.state), ignored)
+        lines += [f"  {what}: {_told(expected)} at {_site(expected)}", _shown(given)]
     if step is not None:
         lines += [f"  observed: {step.spec.kind} {step.spec.name} (step {step.id}) in {step.path}", _shown(live)]
     asked = None if step is None else (step.spec.kind, step.spec.name)
     compared = expected if expected is not None and expected.asked[:2] == asked else None
-    recorded = None if compared is None or record is None else input_of(record, compared.state)
+    recorded = None if compared is None or record is None else counting(input_of(record, compared.state), ignored)
     if compared is not None and record is not None:
         lines += ["  differs:", *(f"    {line}" for line in differences(recorded, live))]
         lines += [f"  {line}" for line in origins(record, compared.state, recorded, live)]

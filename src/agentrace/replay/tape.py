@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from agentrace import events
 from agentrace.capture.answers import Answer
+from agentrace.capture.arguments import counting
 from agentrace.capture.guard import guarded
 from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
@@ -23,6 +24,7 @@ from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
 from agentrace.replay.calls import Call, Taped, Value, alike, closing_error, flow_key
 from agentrace.replay.causes import Circumstances
+from agentrace.replay.codecs import NotDecoded, decoded, read
 from agentrace.replay.differences import differences
 from agentrace.replay.draws import Draws
 from agentrace.replay.failures import rebuilt
@@ -240,13 +242,14 @@ class ExactTape:
         if expected.asked != (spec.kind, spec.name, spec.operation):
             return False
         recorded = expected.state.dispatched.input
-        if bytes(recorded) != bytes(step.input) and not self._alike(recorded, step.input):
+        if bytes(recorded) != bytes(step.input) and not self._alike(recorded, step.input, spec.ignore):
             return False
         return bool(expected.ended) or self._source is None or self._source.over
 
-    def _alike(self, recorded: Raw, live: Raw) -> bool:
+    def _alike(self, recorded: Raw, live: Raw, ignored: Sequence[str] = ()) -> bool:
         assert self._source is not None
-        return alike(self._source.record.values.json(recorded), self._live.json(live))
+        told, given = self._source.record.values.json(recorded), self._live.json(live)
+        return alike(counting(told, ignored), counting(given, ignored))
 
     def _mismatch(self, cursor: list[Call], step: Step) -> Found:
         """What a call is that is not the one under its cursor; the cursors are left where they are."""
@@ -278,7 +281,7 @@ class ExactTape:
         if call.asked != (spec.kind, spec.name, spec.operation):
             return False
         recorded = call.state.dispatched.input
-        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input)
+        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input, spec.ignore)
 
     def _go_on_after(self, found: Found, step: Step) -> Call:
         """Tell a mismatch; return what answers all the same, or raise."""
@@ -314,7 +317,7 @@ class ExactTape:
         with self._lock:
             live, near = None, []
             if step is not None:
-                live = self._live.json(step.input)
+                live = counting(self._live.json(step.input), step.spec.ignore)
                 asked = (step.spec.kind, step.spec.name, step.spec.operation)
                 near = [] if self._source is None else nearest(self._source, asked, live, step.path)
             return told_divergence(headline, found, self._source, step, live, self._circumstances, near=near)
@@ -348,14 +351,14 @@ class ExactTape:
                 return Answer(call.id, turns, exchanges=exchanges, elsewhere=self._wires, rebuild=rebuild, never=never)
             try:
                 failed = state.failure is not None and not never
-                return Answer(
+                answer = Answer(
                     call.id,
                     turns,
-                    value=None if completed is None else record.values.python(completed.output),
+                    value=None if completed is None else read(record.values, completed.output),
                     error=self._rebuilt(call, state.failure) if failed and state.failure is not None else None,
                     shape="" if state.ended is None else state.ended.shape,
                     chunks=[
-                        (chunk.op, record.values.python(chunk.data) if chunk.op == "yield" else None, chunk.random)
+                        (chunk.op, read(record.values, chunk.data) if chunk.op == "yield" else None, chunk.random)
                         for chunk in record.elements(call.id)
                     ],
                     random=0 if state.ended is None else state.ended.random,
@@ -369,8 +372,11 @@ class ExactTape:
                     same=lambda position, value: self._differs(call, position, value),
                 )
             except ValueUndecodable as problem:
-                undecodable = str(problem)
-        raise self.diverged("OUTPUT_UNDECODABLE", undecodable, step, call.id)
+                raise self.diverged("OUTPUT_UNDECODABLE", str(problem), step, call.id) from None
+        try:
+            return decoded(answer, step.spec.codec)
+        except NotDecoded as problem:
+            raise self.diverged(problem.code, f"{step.path}: {problem}", step, call.id) from None
 
     def _differs(self, call: Call, position: int, value: Raw) -> str:
         """How what is sent into a stream differs from what was sent there."""

@@ -24,6 +24,7 @@ from agentrace.ids import Clock, SystemClock
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
 from agentrace.integrations.telemetry import leaving_out
+from agentrace.integrations.unrecorded import watch_clusters
 from agentrace.journal import Journal
 from agentrace.patterns import AUTO
 from agentrace.redact import environment_secrets, redactor
@@ -125,6 +126,9 @@ class Runtime:
         self.watch.when("multiprocessing.util", self._know_multiprocessing)
         self.watch.when("multiprocessing.spawn", self._know_fork_servers)
         self.watch.when("multiprocessing.process", self.ending.watch_children)
+        self.watch.when("distributed.client", watch_clusters)
+        for name in carriers.LOKY:
+            self.watch.when(name, lambda module: carriers.carry_loky(module, self._environment))
         self._patch()
         self.instrumentation.install()
         self.recording.tools_offered = self.instrumentation.tools_offered()

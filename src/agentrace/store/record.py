@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from agentrace.canonical import Reader, tags
-from agentrace.canonical.decoding import load
+from agentrace.canonical.loading import load
 from agentrace.errors import CorruptRecord
 from agentrace.events import (
     FORMAT_VERSION,

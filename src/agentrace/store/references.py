@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 from msgspec import Raw, Struct
 
 from agentrace.canonical import tags
-from agentrace.canonical.decoding import MAX_NESTING, Tagged, load
+from agentrace.canonical.decoding import MAX_NESTING
+from agentrace.canonical.loading import Tagged, load
 from agentrace.errors import CorruptRecord
 from agentrace.events import ArtifactStored
 
@@ -23,6 +24,7 @@ _HOLDING: Final = frozenset(
         tags.PAIRS,
         tags.OBJECT,
         tags.SUBCLASS,
+        tags.CODED,
     }
 )
 """Kinds of values whose encoding holds other values."""
