@@ -112,6 +112,12 @@ class Tape(Protocol):
 class RunRecording:
     """One run that is being recorded. Nothing is written before its first event."""
 
+    said = 0
+    """What the program said to its log or terminal and was noted by itself."""
+    sampled = True
+    """Whether the run is written; see ``sampling``. Decided before its first step."""
+    sample_rate = 1.0
+    """The share of root runs like it that are written."""
     timers = timers_since = 0
     """Timers and callbacks of loops that were told since the step of this number."""
 
@@ -137,12 +143,6 @@ class RunRecording:
         self.next_step = itertools.count(1).__next__
         self.started_ns = clock.monotonic_ns()
         self.steps = 0
-        self.said = 0
-        """What the program said to its log or terminal and was noted by itself."""
-        self.sampled = True
-        """Whether the run is written; see ``sampling``. Decided before its first step."""
-        self.sample_rate = 1.0
-        """The share of root runs like it that are written."""
         self.lost = 0
         self.opened = False
         self.closed = False

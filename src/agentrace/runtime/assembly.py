@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from agentrace import events
@@ -28,9 +28,9 @@ from agentrace.integrations.unrecorded import watch_clusters
 from agentrace.journal import Journal
 from agentrace.patterns import AUTO
 from agentrace.redact import environment_secrets, redactor
-from agentrace.runtime import children, surroundings
+from agentrace.runtime import children
 from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
-from agentrace.version import VERSION
+from agentrace.runtime.telling import End, Telling, ending
 
 _hooks = Hooks()
 
@@ -73,7 +73,7 @@ class Runtime:
         """Writes what wires carry. In memory, where tests compare whole records, everything is written in its turn."""
         self.describes = True
         """Whether runs tell at their end what they ran on, for which the program's source is read."""
-        self.looked = surroundings.Looked()
+        self.telling = Telling(settings)
         self.hearing = Hearing(settings)
         self.boot = ""
         """Directory from which child processes begin, though this one was not started by the command."""
@@ -202,7 +202,7 @@ class Runtime:
         try:
             if run.opened:
                 self._describe(run)
-            run.close(self._ending_of(run, error) if run.opened else None)
+            run.close(self._ending(run, error) if run.opened else None)
         except Exception as ours:
             fault(ours)
         finally:
@@ -213,7 +213,7 @@ class Runtime:
     def _describe(self, run: RunRecording) -> None:
         run.end_unfinished()
         if self.describes:
-            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self._described(run))
+            run.emit(events.WorkflowDescribed, events.RUN_STEP, *self.telling.described(run, self.instrumentation))
 
     @guarded
     def _child_raised(self, error: BaseException) -> None:
@@ -221,26 +221,9 @@ class Runtime:
             if run.opened:
                 run.failure = run.describe_failure(error)
 
-    def _ending_of(
-        self, run: RunRecording, error: BaseException | None
-    ) -> events.WorkflowCompleted | events.WorkflowFailed:
+    def _ending(self, run: RunRecording, error: BaseException | None) -> End:
         code = self.ending.exit_code() if run.exit_code is None else run.exit_code
-        verdict, caveats = ("", []) if self.tape is None else self.tape.verdict()
-        # The sequence number is taken last: an end that could not be put together leaves no hole.
-        rest: dict[str, Any] = {
-            "exit_code": code,
-            "duration_ns": self.clock.monotonic_ns() - run.started_ns,
-            "steps": run.steps,
-            "lost": run.lost,
-            "faults": run.own_faults(),
-            "health": sorted(run.health),
-            "replay": verdict,
-            "caveats": caveats,
-        }
-        failure = run.failure if error is None else run.describe_failure(error)
-        if failure is None and code == 0:
-            return events.WorkflowCompleted(run.last_seq(), events.RUN_STEP, self.clock.wall_ns(), **rest)
-        return events.WorkflowFailed(run.last_seq(), events.RUN_STEP, self.clock.wall_ns(), failure=failure, **rest)
+        return ending(run, code, run.failure if error is None else run.describe_failure(error))
 
     @guarded
     def _terminated(self, signal_name: str) -> None:
@@ -254,7 +237,8 @@ class Runtime:
 
     def _new_run(self, parent: events.Parent, name: process.RunName, sample: bool | None) -> RunRecording:
         def started(run: RunRecording) -> events.WorkflowStarted:
-            return self._started(run, parent, run.clean(name() if callable(name) else name))
+            told = run.clean(name() if callable(name) else name)
+            return self.telling.started(run, parent, told, self.origin, self._durability())
 
         run = RunRecording(self.scope, self.clock, self.redactor, self._recorder, started, self.tape, self.behind)
         if self.tape is None and not self.recording.is_one_run:  # what is replayed, and a test with a trace, is whole
@@ -290,57 +274,10 @@ class Runtime:
                 )
             return self._journal
 
-    def _started(self, run: RunRecording, parent: events.Parent, name: str) -> events.WorkflowStarted:
-        settings = self.settings
-        return events.WorkflowStarted(
-            run.next_seq(),
-            events.RUN_STEP,
-            self.clock.wall_ns(),
-            name=name or settings.name or surroundings.program_name(),
-            workflow=settings.workflow or "",
-            agent=settings.agent or "",
-            session_id=settings.session_id or "",
-            tenant=settings.tenant or "",
-            workspace=settings.workspace or "",
-            project=settings.project or "",
-            operator=settings.operator or "",
-            argv=self.redactor.argv(surroundings.argv()),
-            cwd=run.clean(surroundings.working_directory()),
-            pid=os.getpid(),
-            python=surroundings.python(),
-            platform=surroundings.platform(),
-            hash_seed=surroundings.hash_seed(),
-            timezone=surroundings.timezone(),
-            sdk=VERSION,
-            redaction=f"{self.redactor.profile}/{self.redactor.version}",
-            durability=self._durability(),
-            origin=self.origin,
-            parent=parent,
-            patched=list(settings.patch),
-            excluded=list(settings.exclude_urls),
-            tools=list(settings.tools),
-            retrievers=list(settings.retrievers),
-            sample_rate=run.sample_rate,
-        )
-
     def _durability(self) -> str:
         if self._journal is None:
             return "memory"
         return self.settings.durability if self._journal.mode == "mmap" else f"buffered: {self._journal.why}"
-
-    def _described(self, run: RunRecording) -> Sequence[Any]:
-        seen = self.instrumentation
-        return (
-            self.looked.commit,
-            None,
-            self.looked.modules(sys.modules),
-            seen.versions(),
-            self.looked.stdin,
-            list(seen.tools()),
-            list(seen.unsupported()),
-            dict(run.left_out),
-            seen.missing_tools(),
-        )
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
 
