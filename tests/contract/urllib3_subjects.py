@@ -298,7 +298,7 @@ URLLIB3 = Subject(
             only="sync",
             verdict="exact_with_caveats",
         ),
-        _one("put-file", put_file, "PUT /file", "ok", 204, verdict="exact_with_caveats"),
+        _one("put-file", put_file, "PUT /file", "ok", 204),
         _one("head", head, "HEAD /things", "ok"),
         Scenario("redirected", redirected, (_MOVED, _THINGS), app=answers, only="sync"),
         _one("too-many-redirects", too_many_redirects, "GET /moved", status=302),

@@ -277,4 +277,5 @@ def test_a_program_that_asks_about_its_function_is_told_the_same(url: str, load:
         copy = pickle.loads(cloudpickle.dumps(module.lookup))
         assert copy is module.lookup or copy(1) == "kept"
 
-    assert len(described(record).tools) == 4
+    told = [tool for tool in described(record).tools if tool.startswith(f"{module.__name__}:")]
+    assert len(told) == 4  # other tests may have functions of these names

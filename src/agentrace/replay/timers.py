@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol
 
-from agentrace.capture.iterations import timers_of
+from agentrace.capture.iterations import is_ours, timers_of
 from agentrace.replay.clock import Clock
 from agentrace.replay.marks import Mark
 from agentrace.replay.pointer import Pointer
@@ -188,7 +188,8 @@ class LoopTimers:
     def _earliest(self) -> list[Any]:
         """The first that is not cancelled, unless a library waits for something that comes before it."""
         first = min((one for one in self._timers.values() if not one.cancelled()), key=_when, default=None)
-        others = min((one.when() for one in self._loop._scheduled if not one.cancelled()), default=math.inf)
+        theirs = [one for one in self._loop._scheduled if not (one.cancelled() or is_ours(one))]
+        others = min(map(_when, theirs), default=math.inf)
         return [] if first is None or others < first.when() else [first]
 
     def _is_waited_for(self) -> bool:
