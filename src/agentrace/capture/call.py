@@ -49,6 +49,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
         value, fidelity = run.encoder.encode_json(arguments) if spec.json else run.encoder.encode(arguments)
         if spec.ignore and fidelity != "exact":
             fidelity = run.encoder.encode(counting(arguments, spec.ignore))[1]
+        besides = recording.scope.besides
         loop = recording.scope.running_loop()
         if loop is not None:
             _seen_in_loop(recording.scope, outer, loop)
@@ -72,7 +73,7 @@ def begin(spec: Spec, arguments: Any, frames: int = 1) -> Step | None:
                     outer.parent,
                     outer.path,
                     step.ordinal,
-                    outer.shared or recording.scope.beside_others(),
+                    outer.shared or (bool(besides) and recording.scope.beside_others()),
                     outer.thread,
                     outer.task,
                     0 if loop is None or outer.loop is None else outer.loop.ordinal,
@@ -112,7 +113,11 @@ def _ends(step: Step) -> bool:
 
 def complete(step: Step, output: Any, outcome: str = "ok") -> None:
     """Write ``StepCompleted`` with the value the call returned."""
-    if not _ends(step):
+    if step.ended or step.run.closed:  # as in _ends, but for the call of it, which every recorded call would pay
+        return
+    step.ended = True
+    step.let_go()
+    if not step.run.sampled:
         return
     try:
         if step.notes is not None:
