@@ -18,6 +18,7 @@ from tests.mutant import Mutant
 from tests.mutants_concurrency import CONCURRENCY
 from tests.mutants_of_callables import CALLABLES
 from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
+from tests.mutants_of_requests import MUTANTS_OF_REQUESTS
 from tests.mutants_of_runs import MUTANTS_OF_RUNS
 from tests.mutants_of_values import MUTANTS_OF_VALUES
 
@@ -338,6 +339,7 @@ MUTANTS = (
         "return None if about_to_go_on is None else True",
         ("tests/unit/test_replay_iterations.py",),
     ),
+    *MUTANTS_OF_REQUESTS,
     *MUTANTS_OF_RUNS,
     *(Mutant(*row) for row in CALLABLES),
     *MUTANTS_OF_VALUES,
