@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from agentrace.testing import MemoryRecorder
+import pytest
+
+from agentrace.testing import MemoryRecorder, StubProvider
 from tests.unit.openai_clients import HELLO, MODEL, client
 
 Loading = Callable[..., ModuleType]
@@ -240,6 +242,20 @@ def loading(root: Path) -> Generator[Loading]:
         sys.path[:], sys.dont_write_bytecode = path, written
         for name in made:
             sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A provider that answers."""
+    with StubProvider().serve() as address:
+        yield address
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Loading]:
+    """What imports a text as a module of the program."""
+    with loading(tmp_path) as load:
+        yield load
 
 
 def chat_tools(*names: str) -> list[Any]:

@@ -118,6 +118,11 @@ def test_nothing_happens_where_nothing_is_recorded() -> None:
     agentrace.log("nobody hears", value=Odd())
     agentrace.score("care", 1)
 
+    assert not agentrace.status().recording
+    with recorded() as record:
+        pass
+    assert record.runs == []
+
 
 def test_secrets_are_taken_out_of_notes() -> None:
     with recorded() as record:

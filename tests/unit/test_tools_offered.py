@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,20 @@ import pytest
 from agentrace.query import inferred, replayable
 from agentrace.testing import StubProvider, recorded
 from tests.contract.recording import recording, replaying
+from tests.unit import offered_shapes
 from tests.unit.offered_shapes import (
     FOUND,
     NOT_FOUND,
     Loading,
     chat_tools,
     described,
-    loading,
     offer,
     source,
     tools,
 )
 from tests.unit.openai_clients import HELLO, MODEL, client
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with StubProvider().serve() as address:
-        yield address
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Iterator[Loading]:
-    with loading(tmp_path) as load:
-        yield load
+url, load = offered_shapes.url, offered_shapes.load
 
 
 # --- what is found ------------------------------------------------------------------------------------------

@@ -7,9 +7,8 @@ import inspect
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -20,22 +19,13 @@ import pytest
 import agentrace
 from agentrace.capture import process
 from agentrace.integrations.catalogue import integration
-from agentrace.testing import StubProvider, recorded
+from agentrace.testing import recorded
 from tests.contract.recording import recording, replaying
-from tests.unit.offered_shapes import Loading, chat_tools, described, loading, offer, tools
+from tests.unit import offered_shapes
+from tests.unit.offered_shapes import Loading, chat_tools, described, offer, tools
 from tests.unit.openai_clients import HELLO, MODEL, async_client, client
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with StubProvider().serve() as address:
-        yield address
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Iterator[Loading]:
-    with loading(tmp_path) as load:
-        yield load
+url, load = offered_shapes.url, offered_shapes.load
 
 
 ANTHROPIC: Any = [{"name": "lookup", "input_schema": {"type": "object"}}]

@@ -132,7 +132,8 @@ class Flow:
 
 
 class Apart(Flow):
-    """A line of control that is no part of what the program does: nothing of it is recorded or answered."""
+    """A line of control on which a request goes out that is left out: its timers are not the program's, and a replay
+    lets nothing of it leave the process."""
 
     __slots__ = ()
 

@@ -30,7 +30,7 @@ from agentrace.patterns import AUTO
 from agentrace.redact import environment_secrets, redactor
 from agentrace.runtime import children
 from agentrace.runtime.lifecycle import Ending, Hooks, Signals, let_writers_finish
-from agentrace.runtime.telling import End, Telling, ending
+from agentrace.runtime.telling import End, Telling, end_of
 
 _hooks = Hooks()
 
@@ -202,7 +202,7 @@ class Runtime:
         try:
             if run.opened:
                 self._describe(run)
-            run.close(self._ending(run, error) if run.opened else None)
+            run.close(self._end_of(run, error) if run.opened else None)
         except Exception as ours:
             fault(ours)
         finally:
@@ -221,9 +221,9 @@ class Runtime:
             if run.opened:
                 run.failure = run.describe_failure(error)
 
-    def _ending(self, run: RunRecording, error: BaseException | None) -> End:
+    def _end_of(self, run: RunRecording, error: BaseException | None) -> End:
         code = self.ending.exit_code() if run.exit_code is None else run.exit_code
-        return ending(run, code, run.failure if error is None else run.describe_failure(error))
+        return end_of(run, code, run.failure if error is None else run.describe_failure(error))
 
     @guarded
     def _terminated(self, signal_name: str) -> None:

@@ -75,7 +75,7 @@ class Telling:
         )
 
 
-def ending(run: RunRecording, code: int, failure: events.Failure | None) -> End:
+def end_of(run: RunRecording, code: int, failure: events.Failure | None) -> End:
     """How it ends, with this exit code."""
     verdict, caveats = ("", []) if run.tape is None else run.tape.verdict()
     # The sequence number is taken last: an end that could not be put together leaves no hole.
