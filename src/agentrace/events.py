@@ -10,6 +10,7 @@ meaning is a new type. An event whose tag this version does not know is kept as 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TypeAlias
 
@@ -769,6 +770,16 @@ def decode(data: bytes) -> AnyEvent | UnknownEvent:
         if head.tag in _TAGS:
             raise
         return UnknownEvent(head.tag, head.seq, head.step_id, head.ts, bytes(data))
+
+
+def decoded(encoded: Iterable[bytes]) -> Iterator[AnyEvent | UnknownEvent]:
+    """The same of many. Raises as :func:`decode` does."""
+    known = _decoder().decode
+    for data in encoded:
+        try:
+            yield known(data)
+        except msgspec.ValidationError:
+            yield decode(data)
 
 
 def type_name(event: AnyEvent | UnknownEvent) -> str:

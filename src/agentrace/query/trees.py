@@ -127,7 +127,6 @@ def tree(
     root = record_of(run_id)
     builder = _Builder(root, record_of, meaning_of, started_by)
     rows = list(builder.rows())
-    ends = [row.start_ns + row.duration_ns for row in rows if not isinstance(row, InferredRow)]
     run = root.trace.run
     return Tree(
         run=run,
@@ -137,7 +136,7 @@ def tree(
         inferred=builder.inferred,
         processes=len(builder.seen) - 1 - builder.jobs,
         jobs=builder.jobs,
-        duration_ns=max([run.duration_ns, *ends]),
+        duration_ns=max(run.duration_ns, builder.end_ns),
         replayable=builder.replayable(),
         cut_short=root.cut_short,
         notes=root.notes(RUN_STEP),
@@ -158,6 +157,7 @@ class _Builder:
         self.start_ts = root.trace.run.started_ts or root.trace.run.last_ts
         self.seen = {root.run_id}
         self.totals = Totals()
+        self.end_ns = 0
         self.inferred = 0
         self.jobs = 0
         self._meanings: dict[bytes, Meaning] = {}
@@ -172,14 +172,21 @@ class _Builder:
         _push(waiting, self.root, self._children(self.root), 0, 0)
         while waiting:
             item, depth, last, record, children = waiting.pop()
-            if isinstance(item, StepState):
-                yield self._step_row(record, item, depth, last)
-                _push(waiting, record, children, item.id, depth + 1)
+            row: Row
+            if type(item) is StepState:
+                row = self._step_row(record, item, depth, last)
+                if item.id in children:
+                    _push(waiting, record, children, item.id, depth + 1)
             elif isinstance(item, RunRecord):
-                yield self._process_row(item, depth, last)
+                row = self._process_row(item, depth, last)
                 _push(waiting, item, self._children(item), 0, depth + 1)
-            else:
+            elif isinstance(item, Inferred):
                 yield InferredRow(depth, last, record.run_id, item)
+                continue
+            end = row.start_ns + row.duration_ns
+            if end > self.end_ns:
+                self.end_ns = end
+            yield row
 
     def replayable(self) -> Replayable:
         """The verdict on the first run, with what the others lack in a line that names them."""
@@ -214,12 +221,12 @@ class _Builder:
             before = bisect_right(times, run.started_ts)
             place = run.parent.step_id if run.parent.step_id in steps else 0
             below[place].append(((ids[before - 1] if before else 0, 2), child))
-        ordered = {
-            step_id: [item for _, item in sorted(items, key=lambda pair: pair[0])] for step_id, items in below.items()
-        }
-        for items in ordered.values():
-            siblings = [item for item in items if isinstance(item, StepState) and item.dispatched.seq]
-            self._parallel.update((record.run_id, step.id) for step in _overlapping(siblings))
+        ordered: _Children = {}
+        for step_id, found in below.items():
+            found.sort(key=_position)
+            items = ordered[step_id] = [item for _, item in found]
+            siblings = [item for item in items if type(item) is StepState and item.dispatched.seq]
+            self._parallel.update([(record.run_id, step.id) for step in _overlapping(siblings)])
         return ordered
 
     def _processes(self, record: RunRecord) -> Iterator[RunRecord]:
@@ -238,28 +245,39 @@ class _Builder:
         return ProcessRow(depth, last, record.run_id, run, status, start, run.duration_ns, notes)
 
     def _step_row(self, record: RunRecord, step: StepState, depth: int, last: bool) -> StepRow:
-        run, sent, ended = record.trace.run, step.dispatched, step.ended
-        meant = self._meanings[record.run_id].steps.get(step.id, _NOTHING)
+        run, run_id, sent, ended = record.trace.run, record.run_id, step.dispatched, step.ended
+        start = sent.ts - self.start_ts
+        if ended is None:
+            status = "interrupted" if run.ended is not None or record.interrupted else "running"
+            duration = max(0, run.last_ts - sent.ts)
+        else:
+            status, duration = step.status, ended.duration_ns
+        streamed = ended is not None and ended.outcome in _STREAMED
+        meant = self._meanings[run_id].steps.get(step.id, _NOTHING)
         exchanges = record.trace.exchanges.get(step.id)
-        streamed = ended is not None and ended.outcome in ("exhausted", "closed_by_consumer")
         return StepRow(
             depth,
             last,
-            record.run_id,
+            run_id,
             step,
-            "interrupted" if ended is None and (run.ended is not None or record.interrupted) else step.status,
-            max(0, sent.ts - self.start_ts),
-            max(0, run.last_ts - sent.ts) if ended is None else ended.duration_ns,
+            status,
+            start if start > 0 else 0,
+            duration,
             meant.usage,
             meant.model,
             meant.finish_reason,
             () if exchanges is None else tuple(exchanges.values()),
             streamed or sent.operation.endswith(":stream"),
-            (record.run_id, step.id) in self._parallel,
+            (run_id, step.id) in self._parallel,
             record.notes(step.id) if step.notes else (),
         )
 
 
+def _position(placed: tuple[tuple[int, int], _Item]) -> tuple[int, int]:
+    return placed[0]
+
+
+_STREAMED: Final = frozenset({"exhausted", "closed_by_consumer"})
 _NOTHING: Final = StepMeaning()
 
 _Children: TypeAlias = dict[int, list[_Item]]
