@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from textwrap import wrap
 from typing import Final, NamedTuple, TypeAlias
 
 from agentrace.cli.bars import bar
 from agentrace.cli.escaping import cells, plain
 from agentrace.cli.notes_view import folded
+from agentrace.cli.rows import FoldedRow, Picked, Shown, Span
 from agentrace.cli.terminal import Terminal
 from agentrace.cli.units import counted, duration
 from agentrace.events import StepFailed
 from agentrace.fold import ExchangeState
-from agentrace.query import InferredRow, ProcessRow, Row, StepRow, Tree, in_one_line
+from agentrace.query import InferredRow, ProcessRow, Row, StepRow, in_one_line
 
 _COLOURS: Final = {
     "model": "magenta",
@@ -72,7 +74,7 @@ class _Layout(NamedTuple):
 class _Drawn(NamedTuple):
     """A row before it is laid out."""
 
-    row: Row
+    shown: Shown
     id: str
     status: str
     rails: str
@@ -86,21 +88,29 @@ class _Drawn(NamedTuple):
     tokens: str
 
 
-def tree_lines(tree: Tree, terminal: Terminal, below: Below | None = None) -> Iterator[str]:
-    """The rows of a tree, with further lines below each."""
-    rows = [_drawn(row, rails, under, terminal) for row, rails, under in _with_rails(tree.rows, terminal)]
-    if not rows:
+def tree_lines(rows: Sequence[Shown], time: Span, terminal: Terminal, below: Below | None = None) -> Iterator[str]:
+    """The rows of a tree on a line of ``time``, with further lines below each."""
+    all_drawn = [_drawn(row, rails, under, terminal) for row, rails, under in _with_rails(rows, terminal)]
+    if not all_drawn:
         return
-    layout = _layout(rows, tree.rows, terminal.width)
-    repeated = _repeated_failures(tree.rows)
+    layout = _layout(all_drawn, time, terminal.width)
+    repeated = _repeated_failures(rows)
     yield _heading(layout, terminal)
-    for drawn in rows:
+    for drawn in all_drawn:
         yield _line(drawn, layout, terminal)
-        noted = bool(drawn.status or drawn.tokens or getattr(drawn.row, "notes", ()))
-        for text, style in _remarks(drawn.row, repeated, terminal) if noted else ():
-            room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
+        room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
+        one = drawn.shown
+        if isinstance(one, FoldedRow):
+            for text in _left_out(one, room, terminal):
+                yield _below(drawn, layout, text, terminal)
+            continue
+        noted = bool(drawn.status or drawn.tokens or getattr(one.row, "notes", ())) and not one.context
+        for text, style in _remarks(one.row, repeated, terminal) if noted else ():
             yield _below(drawn, layout, terminal.paint(terminal.cut(text, room), style), terminal)
-        for text in below(drawn.row) if below is not None else ():
+        for text in one.found:
+            found = terminal.cut(f"{terminal.either('»', '>>')} {text}", room)
+            yield _below(drawn, layout, terminal.paint(found, "bold", "yellow"), terminal)
+        for text in below(one.row) if below is not None and not one.context else ():
             yield _below(drawn, layout, text, terminal)
 
 
@@ -112,7 +122,7 @@ def room_below(row: Row, terminal: Terminal) -> int:
 # --- what is in a row ---------------------------------------------------------------------------------------
 
 
-def _with_rails(rows: Sequence[Row], terminal: Terminal) -> Iterator[tuple[Row, str, str]]:
+def _with_rails(rows: Sequence[Shown], terminal: Terminal) -> Iterator[tuple[Shown, str, str]]:
     """Each row with the lines that lead to it and the lines that go on below it."""
     through, branch, corner = (terminal.either(*pair) for pair in (("│  ", "|  "), ("├─ ", "|- "), ("└─ ", "`- ")))
     open_rails: list[str] = []
@@ -132,8 +142,13 @@ def _with_rails(rows: Sequence[Row], terminal: Terminal) -> Iterator[tuple[Row, 
         yield row, leading, following + (through if deeper else "   ")
 
 
-def _drawn(row: Row, rails: str, below: str, terminal: Terminal) -> _Drawn:
+def _drawn(one: Shown, rails: str, below: str, terminal: Terminal) -> _Drawn:
     number = status = time = tokens = ""
+    if isinstance(one, FoldedRow):
+        rows = counted(one.count, "row")
+        label: _Label = [(terminal.either("⋯", "..."), _DIM), (f"{rows} folded", _DIM)]
+        return _Drawn(one, "", "", rails, below, label, _width(rails, label), duration(one.duration_ns), "")
+    row = one.row
     if isinstance(row, StepRow):
         label = _step_label(row)
         tokens = "" if row.usage is None else tokens_text(row.usage.input, row.usage.output, terminal)
@@ -147,8 +162,29 @@ def _drawn(row: Row, rails: str, below: str, terminal: Terminal) -> _Drawn:
         status = "inferred"
         said = "inferred, not recorded" if row.call.answered else "inferred, no result seen"
         label = [("tool", _styles_of("tool")), (plain(row.call.name), ()), (said, ("yellow",))]
-    needed = cells(rails) + cells(" ".join([text for text, _ in label]))
-    return _Drawn(row, number, status, rails, below, label, needed, time, tokens)
+    if one.context:
+        label = [(text, _DIM) for text, _ in label]
+        status = time = tokens = ""
+    return _Drawn(one, number, status, rails, below, label, _width(rails, label), time, tokens)
+
+
+def _width(rails: str, label: _Label) -> int:
+    return cells(rails) + cells(" ".join([text for text, _ in label]))
+
+
+def _left_out(row: FoldedRow, room: int, terminal: Terminal) -> Iterator[str]:
+    """What a line stands for that stands for many, and what shows them."""
+    how = (
+        (row.failed, "failed"),
+        (row.cancelled, "cancelled"),
+        (row.unfinished, "not ended"),
+        (row.noted, "with notes"),
+    )
+    parts = [", ".join(f"{count:,} {plain(kind)}" for kind, count in row.kinds.items())]
+    parts += [f"{count:,} {what}" for count, what in how if count]
+    for line in wrap("; ".join(parts), room):
+        yield terminal.paint(line, "yellow" if row.failed or row.unfinished else "dim")
+    yield terminal.paint(plain(row.command), "dim")  # whole, however narrow: it is there to be typed
 
 
 def _step_label(row: StepRow) -> _Label:
@@ -213,8 +249,9 @@ def outcome_of(exchange: ExchangeState) -> str:
     return "no answer" if exchange.answered is None else str(exchange.answered.status)
 
 
-def _repeated_failures(rows: Sequence[Row]) -> set[tuple[bytes, int]]:
+def _repeated_failures(shown: Sequence[Shown]) -> set[tuple[bytes, int]]:
     """Steps that failed with the exception of a step inside them: it is told once, where it came from."""
+    rows = [one.row for one in shown if isinstance(one, Picked) and not one.context]
     failed = {
         (row.run_id, row.state.id): (row.state.failure.type, row.state.failure.message)
         for row in rows
@@ -231,22 +268,19 @@ def _repeated_failures(rows: Sequence[Row]) -> set[tuple[bytes, int]]:
 # --- how it is laid out -------------------------------------------------------------------------------------
 
 
-def _layout(rows: Sequence[_Drawn], all_rows: Sequence[Row], width: int) -> _Layout:
+def _layout(rows: Sequence[_Drawn], line: Span, width: int) -> _Layout:
     """Names get what they need, up to what leaves room for the bars; on a narrow terminal the bars go first."""
     ids = max(3, max(len(drawn.id) for drawn in rows) + 1)
     time = max(4, max(len(drawn.time) for drawn in rows))
     tokens = max(len(drawn.tokens) for drawn in rows)
     tokens = max(6, tokens) if tokens else 0
     wanted = max(drawn.cells for drawn in rows)
-    timed = [row for row in all_rows if not isinstance(row, InferredRow)]
-    start = min((row.start_ns for row in timed), default=0)
-    total = max((row.start_ns + row.duration_ns for row in timed), default=0) - start
     left = width - (ids + 3 + 2 + time + (2 + tokens if tokens else 0))
     bar_width = min(_WIDEST_BAR, max(_NARROWEST_BAR, left // 3, left - 2 - wanted))
     label = min(wanted, left - 2 - bar_width)
     if label < min(wanted, _NARROWEST_LABEL):
         label, bar_width = max(10, left), 0
-    return _Layout(ids, label, time, tokens, bar_width, start, total)
+    return _Layout(ids, label, time, tokens, bar_width, line.start_ns, line.duration_ns)
 
 
 def _heading(layout: _Layout, terminal: Terminal) -> str:
@@ -266,8 +300,8 @@ def _line(drawn: _Drawn, layout: _Layout, terminal: Terminal) -> str:
     line = f"{drawn.id.rjust(layout.ids)} {shown} {label}  {drawn.time.rjust(layout.time)}"
     if layout.tokens:
         line += f"  {drawn.tokens.rjust(layout.tokens)}"
-    if layout.bar and not isinstance(drawn.row, InferredRow):
-        line += "  " + _bar(drawn.row, layout, terminal)
+    if layout.bar and drawn.time:
+        line += "  " + _bar(drawn.shown, layout, terminal)
     return line.rstrip()
 
 
@@ -295,13 +329,21 @@ def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[_Label, i
     return kept, max(0, room)
 
 
-def _bar(row: StepRow | ProcessRow, layout: _Layout, terminal: Terminal) -> str:
+def _bar(one: Shown, layout: _Layout, terminal: Terminal) -> str:
+    row = one if isinstance(one, FoldedRow) else one.row
+    if isinstance(row, InferredRow):
+        return ""
     begin = row.start_ns - layout.start_ns
-    kind, waited = "process", 0
-    if isinstance(row, StepRow):
-        kind, waited = row.state.dispatched.kind, row.state.first_chunk_ns if row.streamed else 0
+    styles, waited = _styles_of("process"), 0
+    if isinstance(row, FoldedRow):
+        styles = _DIM
+    elif row.status == "failed":
+        styles = ("red",)
+    elif isinstance(row, StepRow):
+        styles = _styles_of(row.state.dispatched.kind)
+    if isinstance(row, StepRow) and row.streamed:
+        waited = row.state.first_chunk_ns
     blank, drawn = bar(begin, waited, begin + row.duration_ns, layout.total_ns, layout.bar, unicode=terminal.unicode)
-    styles = ("red",) if row.status == "failed" else _styles_of(kind)
     return " " * blank + terminal.paint(drawn, *styles)
 
 

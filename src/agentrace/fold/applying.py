@@ -158,7 +158,9 @@ class Folder:
                 self._completed += 1
                 s = steps[step_id]
                 seen = s.seen_chunks, s.seen_exchanges, s.seen_first_chunk_ns
-                steps[step_id] = StepState(step_id, s.place, s.dispatched, event, *seen, s.usage, s.cost_nano_usd, s.notes)
+                steps[step_id] = StepState(
+                    step_id, s.place, s.dispatched, event, *seen, s.usage, s.cost_nano_usd, s.notes
+                )
             else:
                 self._add_other(event)
         self._last_seq, self._last_ts = last_seq, last_ts
