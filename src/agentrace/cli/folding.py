@@ -25,6 +25,7 @@ from agentrace.cli.rows import (
     status_of,
     step_of,
 )
+from agentrace.query import InferredRow
 
 MOST: Final = 500
 """Rows that are shown without folding anything."""
@@ -179,14 +180,15 @@ def _notable(rows: Sequence[Picked]) -> tuple[list[int], ...]:
     """The positions of what failed, of what has not ended, and of what has notes."""
     failed, unfinished, noted = list[int](), list[int](), list[int]()
     for at, one in enumerate(rows):
-        status = status_of(one.row)
-        if status == "ok" or one.context:
-            pass
-        elif status in FAILED:
-            failed.append(at)
-        elif status in OPEN:
-            unfinished.append(at)
-        if not one.context and has_notes(one.row):
+        row = one.row
+        if one.context or isinstance(row, InferredRow):
+            continue
+        if row.status != "ok":
+            if row.status in FAILED:
+                failed.append(at)
+            elif row.status in OPEN:
+                unfinished.append(at)
+        if row.notes:
             noted.append(at)
     return failed, unfinished, noted
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
-from typing import Final, TextIO
+from typing import IO, Final
 
 from agentrace.cli.terminal import write
 
@@ -61,7 +61,7 @@ def _encoding() -> str:
     return sys.stdout.encoding or "utf-8"
 
 
-def _feed(pipe: TextIO, lines: Iterator[str]) -> None:
+def _feed(pipe: IO[str], lines: Iterator[str]) -> None:
     """All lines, or as many as the pager takes before it is left; the first screen at once."""
     with suppress(BrokenPipeError):
         try:

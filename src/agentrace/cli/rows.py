@@ -73,15 +73,16 @@ def whole(rows: Iterable[Row]) -> list[Picked]:
 
 def span(rows: Iterable[Row]) -> Span:
     """From when the first of the rows began to when the last one ended; inferred calls have no times."""
-    starts, end = [], 0
+    first, end = -1, 0
     for row in rows:
         if isinstance(row, InferredRow):
             continue
-        starts.append(row.start_ns)
-        until = row.start_ns + row.duration_ns
-        if until > end:
-            end = until
-    first = min(starts, default=0)
+        start = row.start_ns
+        if start < first or first < 0:
+            first = start
+        if start + row.duration_ns > end:
+            end = start + row.duration_ns
+    first = max(0, first)
     return Span(first, max(0, end - first))
 
 

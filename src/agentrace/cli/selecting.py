@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agentrace.cli.rows import FAILED, Picked, kind_of, status_of, step_of
-from agentrace.query import ProcessRow, Row, StepRow
+from agentrace.query import InferredRow, ProcessRow, Row, StepRow
 
 Test: TypeAlias = Callable[[Row], Sequence[str] | None]
 """Whether a row is asked for: ``None`` if not, else what there is to say about it, one line each."""
@@ -74,19 +74,15 @@ def new_since(seen: dict[bytes, int]) -> Test:
 
 
 def _news(row: Row, seq: int) -> Iterator[str]:
-    if isinstance(row, StepRow):
-        begun, ended = row.state.dispatched.seq > seq, row.state.ended
-        notes = row.notes
-    elif isinstance(row, ProcessRow):
-        begun, ended = seq == 0, row.run.ended
-        notes = row.notes
-    else:
+    if isinstance(row, InferredRow):
         return
+    begun = row.state.dispatched.seq > seq if isinstance(row, StepRow) else seq == 0
+    ended = row.state.ended if isinstance(row, StepRow) else row.run.ended
     if begun:
         yield "begun"
     if ended is not None and ended.seq > seq:
         yield "ended"
-    if any(note.seq > seq for note in notes):
+    if any(note.seq > seq for note in row.notes):
         yield "noted"
 
 

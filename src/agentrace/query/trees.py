@@ -172,7 +172,7 @@ class _Builder:
         _push(waiting, self.root, self._children(self.root), 0, 0)
         while waiting:
             item, depth, last, record, children = waiting.pop()
-            row: Row
+            row: StepRow | ProcessRow
             if type(item) is StepState:
                 row = self._step_row(record, item, depth, last)
                 if item.id in children:
