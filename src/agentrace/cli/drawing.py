@@ -24,7 +24,7 @@ _COLOURS: Final = {
     "retriever": "cyan",
     "process": "yellow",
 }
-_MARKS: Final = {
+MARKS: Final = {
     "failed": ("✗", "x", "red"),
     "aborted": ("✗", "x", "red"),
     "cancelled": ("⊘", "-", "yellow"),
@@ -36,7 +36,7 @@ _MARKS: Final = {
 }
 """What stands before a row that is not simply ok: drawn, in ASCII, and its colour."""
 
-_CANCELLED: Final = {
+CANCELLED: Final = {
     "task": "cancelled from outside",
     "timeout": "cancelled by a timeout",
     "generator": "closed before it was exhausted",
@@ -50,7 +50,7 @@ _NARROWEST_LABEL: Final = 24
 _LEVELS: Final = 12
 """Levels of nesting whose lines are drawn; deeper rows say how deep they are."""
 
-_Label: TypeAlias = list[tuple[str, tuple[str, ...]]]
+Label: TypeAlias = list[tuple[str, tuple[str, ...]]]
 """Words and how they are painted."""
 
 Below: TypeAlias = Callable[[Row], Sequence[str]]
@@ -81,7 +81,7 @@ class _Drawn(NamedTuple):
     """Lines that lead to the row."""
     below: str
     """Lines that go on below it."""
-    label: _Label
+    label: Label
     cells: int
     """Columns that rails and label need."""
     time: str
@@ -146,29 +146,29 @@ def _drawn(one: Shown, rails: str, below: str, terminal: Terminal) -> _Drawn:
     number = status = time = tokens = ""
     if isinstance(one, FoldedRow):
         rows = counted(one.count, "row")
-        label: _Label = [(terminal.either("⋯", "..."), _DIM), (f"{rows} folded", _DIM)]
+        label: Label = [(terminal.either("⋯", "..."), _DIM), (f"{rows} folded", _DIM)]
         return _Drawn(one, "", "", rails, below, label, _width(rails, label), duration(one.duration_ns), "")
     row = one.row
     if isinstance(row, StepRow):
-        label = _step_label(row)
+        label = step_label(row)
         tokens = "" if row.usage is None else tokens_text(row.usage.input, row.usage.output, terminal)
         number, time = str(row.state.id), _time(row.status, row.duration_ns)
         status = "parallel" if row.parallel and row.status == "ok" else row.status
     elif isinstance(row, ProcessRow):
         name, short = plain(row.run.name) or "?", row.run_id.hex()[:12]
-        label = [(row.kind, _styles_of("process")), (name, ()), (short, _DIM)]
+        label = [(row.kind, styles_of("process")), (name, ()), (short, _DIM)]
         status, time = row.status, _time(row.status, row.duration_ns)
     else:
         status = "inferred"
         said = "inferred, not recorded" if row.call.answered else "inferred, no result seen"
-        label = [("tool", _styles_of("tool")), (plain(row.call.name), ()), (said, ("yellow",))]
+        label = [("tool", styles_of("tool")), (plain(row.call.name), ()), (said, ("yellow",))]
     if one.context:
         label = [(text, _DIM) for text, _ in label]
         status = time = tokens = ""
     return _Drawn(one, number, status, rails, below, label, _width(rails, label), time, tokens)
 
 
-def _width(rails: str, label: _Label) -> int:
+def _width(rails: str, label: Label) -> int:
     return cells(rails) + cells(" ".join([text for text, _ in label]))
 
 
@@ -187,10 +187,11 @@ def _left_out(row: FoldedRow, room: int, terminal: Terminal) -> Iterator[str]:
     yield terminal.paint(plain(row.command), "dim")  # whole, however narrow: it is there to be typed
 
 
-def _step_label(row: StepRow) -> _Label:
+def step_label(row: StepRow) -> Label:
+    """Kind, model or name, and how much of a stream came."""
     state = row.state
     sent = state.dispatched
-    label: _Label = [(plain(sent.kind) or "step", _styles_of(sent.kind))]
+    label: Label = [(plain(sent.kind) or "step", styles_of(sent.kind))]
     name = plain(sent.name)
     if row.model:
         label.append((plain(row.model), ("bold",)))
@@ -206,7 +207,8 @@ _DIM: Final = ("dim",)
 
 
 @cache
-def _styles_of(kind: str) -> tuple[str, ...]:
+def styles_of(kind: str) -> tuple[str, ...]:
+    """How a kind of step is painted."""
     return (_COLOURS.get(kind, "blue"),)
 
 
@@ -234,7 +236,7 @@ def _remarks(row: Row, repeated: set[tuple[bytes, int]], terminal: Terminal) -> 
         yield f"{counted(row.retries, 'retry')}: {plain(arrow.join(outcomes))}", "yellow"
     ended = row.state.ended
     if isinstance(ended, StepFailed) and row.status == "cancelled":
-        yield _CANCELLED.get(ended.source, plain(f"cancelled {ended.source}".rstrip())), "yellow"
+        yield CANCELLED.get(ended.source, plain(f"cancelled {ended.source}".rstrip())), "yellow"
     elif isinstance(ended, StepFailed) and (row.run_id, row.state.id) not in repeated:
         yield plain(in_one_line(ended.failure)), "red"
     if row.state.dispatched.seq == 0:
@@ -294,7 +296,7 @@ def _heading(layout: _Layout, terminal: Terminal) -> str:
 
 
 def _line(drawn: _Drawn, layout: _Layout, terminal: Terminal) -> str:
-    mark = _MARKS.get(drawn.status)
+    mark = MARKS.get(drawn.status)
     shown = " " if mark is None else terminal.paint(terminal.either(mark[0], mark[1]), mark[2])
     label = _label(drawn, layout.label, terminal)
     line = f"{drawn.id.rjust(layout.ids)} {shown} {label}  {drawn.time.rjust(layout.time)}"
@@ -316,10 +318,10 @@ def _label(drawn: _Drawn, width: int, terminal: Terminal) -> str:
     return terminal.paint(terminal.cut(drawn.rails, width), "dim") + words + " " * room
 
 
-def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[_Label, int]:
+def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[Label, int]:
     """What of a label fits beside the rails, and the columns that are left."""
     room = width - cells(drawn.rails)
-    kept: _Label = []
+    kept: Label = []
     for text, styles in drawn.label:
         shown = terminal.cut(text, room - bool(kept))
         if not shown:
@@ -334,13 +336,13 @@ def _bar(one: Shown, layout: _Layout, terminal: Terminal) -> str:
     if isinstance(row, InferredRow):
         return ""
     begin = row.start_ns - layout.start_ns
-    styles, waited = _styles_of("process"), 0
+    styles, waited = styles_of("process"), 0
     if isinstance(row, FoldedRow):
         styles = _DIM
     elif row.status == "failed":
         styles = ("red",)
     elif isinstance(row, StepRow):
-        styles = _styles_of(row.state.dispatched.kind)
+        styles = styles_of(row.state.dispatched.kind)
     if isinstance(row, StepRow) and row.streamed:
         waited = row.state.first_chunk_ns
     blank, drawn = bar(begin, waited, begin + row.duration_ns, layout.total_ns, layout.bar, unicode=terminal.unicode)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from agentrace.query.following import Following
 from agentrace.query.inferring import Inferred, inferred
+from agentrace.query.live_run import Happening
 from agentrace.query.meanings import Meaning, StepMeaning, meaning
 from agentrace.query.obstacles import Replayable, replayable
 from agentrace.query.runs import Checked, Listed, Runs
@@ -17,6 +19,8 @@ __all__ = [
     "UNREADABLE",
     "Checked",
     "Facts",
+    "Following",
+    "Happening",
     "Head",
     "Inferred",
     "InferredRow",
