@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any, Final
 
 import click
-from msgspec.structs import replace
+from msgspec import structs
 
 from agentrace.archive import split_file
 from agentrace.cli.around import foot_lines, head_lines
@@ -139,6 +139,8 @@ def _lines(runs: Runs, run_id: bytes, step_id: int, asked: Asked, command: Comma
     """What is printed of a run, or of one of its steps."""
     tree = runs.tree(run_id)
     to = terminal()
+    if asked.last == _LAST:
+        asked = structs.replace(asked, last=max(runs.record(run_id).trace.steps, default=1))
     top = _row(tree, run_id, step_id) if step_id else None
     rows = tree.rows if top is None else list(_below(tree, top))
     look = last_look(runs.store, run_id) if asked.new else None
@@ -233,4 +235,4 @@ def _below(tree: Tree, top: StepRow) -> Iterator[Row]:
     for row in rows:
         if row.depth <= top.depth:
             return
-        yield replace(row, depth=row.depth - top.depth - 1)
+        yield structs.replace(row, depth=row.depth - top.depth - 1)

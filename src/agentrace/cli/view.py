@@ -77,9 +77,8 @@ def view(
 ) -> View:
     """What is drawn of ``rows``, which are all of the tree's or those inside of one step."""
     if selection is None:
-        return View(
-            folded(whole(rows), tree.run.id, command, depth=asked.depth, everything=asked.everything), span(rows)
-        )
+        shown = folded(whole(rows), tree.run.id, command, depth=asked.depth, everything=asked.everything)
+        return View(shown, span(rows), told)
     time = span([one.row for one in selection.rows if not one.context] if asked.first else rows)
     if asked.first and not asked.everything:
         return View(page(selection.rows, tree.run.id, asked.last, command), time, told)
