@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -55,6 +56,9 @@ def command(run: tuple[str, ...], lines: int, no_follow: bool, home: Path | None
     following = Following(settings(home).home, named, history=lines)
     try:
         _follow(following, _printer(following, as_json), once=no_follow)
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        raise click.exceptions.Exit(128 + signal.SIGINT) from None
     finally:
         following.close()
 
