@@ -10,7 +10,7 @@ meaning is a new type. An event whose tag this version does not know is kept as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TypeAlias
 
@@ -772,14 +772,12 @@ def decode(data: bytes) -> AnyEvent | UnknownEvent:
         return UnknownEvent(head.tag, head.seq, head.step_id, head.ts, bytes(data))
 
 
-def decoded(encoded: Iterable[bytes]) -> Iterator[AnyEvent | UnknownEvent]:
-    """The same of many. Raises as :func:`decode` does."""
-    known = _decoder().decode
-    for data in encoded:
-        try:
-            yield known(data)
-        except msgspec.ValidationError:
-            yield decode(data)
+def decoded(encoded: Callable[[], Iterable[bytes]]) -> list[AnyEvent | UnknownEvent]:
+    """The same of all events that ``encoded`` gives; raises as :func:`decode` does."""
+    try:
+        return list(map(_decoder().decode, encoded()))
+    except msgspec.ValidationError:  # one of a newer version is among them
+        return [decode(data) for data in encoded()]
 
 
 def type_name(event: AnyEvent | UnknownEvent) -> str:

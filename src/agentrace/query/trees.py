@@ -10,7 +10,6 @@ import sys
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -210,24 +209,32 @@ class _Builder:
         meant = self._meanings[record.run_id] = self._meaning_of(record.run_id)
         self.totals += meant.totals
         self.inferred += len(meant.calls)
-        below: dict[int, list[tuple[tuple[int, int], _Item]]] = defaultdict(list)
+        below: dict[int, list[StepState]] = defaultdict(list)
         for step in steps.values():
-            below[_parent(step, steps)].append(((step.id, 0), step))
-        for call in (call for call in meant.calls if call.asked_by in steps):
-            below[_parent(steps[call.asked_by], steps)].append(((call.asked_by, 1), call))
-        ids, times = list(steps), [step.started_ts for step in steps.values()]
-        for child in self._processes(record):
+            outer = step.dispatched.parent
+            below[_parent(step, steps) if outer else 0].append(step)
+        for siblings in below.values():
+            self._parallel.update([(record.run_id, step.id) for step in _overlapping(siblings)])
+        ordered: dict[int, list[_Item]] = {step_id: [*siblings] for step_id, siblings in below.items()}
+        for step_id, others in self._others(record, meant.calls).items():
+            placed = [((step.id, 0), step) for step in below.get(step_id, ())]
+            ordered[step_id] = [item for _, item in sorted([*placed, *others], key=_position)]
+        return ordered
+
+    def _others(self, record: RunRecord, calls: Sequence[Inferred]) -> dict[int, list[_Placed]]:
+        """What stands below each step that is no step, and between which steps."""
+        steps = record.trace.steps
+        others: dict[int, list[_Placed]] = defaultdict(list)
+        for call in (call for call in calls if call.asked_by in steps):
+            others[_parent(steps[call.asked_by], steps)].append(((call.asked_by, 1), call))
+        started = list(self._processes(record))
+        ids, times = (list(steps), [step.started_ts for step in steps.values()]) if started else ([], [])
+        for child in started:
             run = child.trace.run
             before = bisect_right(times, run.started_ts)
             place = run.parent.step_id if run.parent.step_id in steps else 0
-            below[place].append(((ids[before - 1] if before else 0, 2), child))
-        ordered: _Children = {}
-        for step_id, found in below.items():
-            found.sort(key=_position)
-            items = ordered[step_id] = [item for _, item in found]
-            siblings = [item for item in items if type(item) is StepState and item.dispatched.seq]
-            self._parallel.update([(record.run_id, step.id) for step in _overlapping(siblings)])
-        return ordered
+            others[place].append(((ids[before - 1] if before else 0, 2), child))
+        return others
 
     def _processes(self, record: RunRecord) -> Iterator[RunRecord]:
         for run_id in self._started_by(record.run_id):
@@ -273,14 +280,17 @@ class _Builder:
         )
 
 
-def _position(placed: tuple[tuple[int, int], _Item]) -> tuple[int, int]:
+def _position(placed: _Placed) -> tuple[int, int]:
     return placed[0]
 
 
 _STREAMED: Final = frozenset({"exhausted", "closed_by_consumer"})
 _NOTHING: Final = StepMeaning()
 
-_Children: TypeAlias = dict[int, list[_Item]]
+_Placed: TypeAlias = tuple[tuple[int, int], _Item]
+"""Something with the step that it comes after, and what of the things there it is."""
+
+_Children: TypeAlias = Mapping[int, Sequence[_Item]]
 """What stands below each step of a run, in order; below 0 what stands below the run itself."""
 
 _Waiting: TypeAlias = tuple[_Item, int, bool, RunRecord, _Children]
@@ -301,13 +311,21 @@ def _kind(run: RunState) -> Literal["process", "job"]:
 
 def _overlapping(siblings: Sequence[StepState]) -> Iterator[StepState]:
     """The steps that were open while another one was, told by the order of their events and not by clocks."""
-    open_until = 0
-    for step, later in zip_longest(siblings, siblings[1:]):
+    before: StepState | None = None
+    beside, open_until = False, 0
+    for step in siblings:
         begin = step.dispatched.seq
+        if not begin:
+            continue
+        overlaps = begin < open_until
+        if before is not None and (beside or (overlaps and (before.ended is None or begin < before.ended.seq))):
+            yield before
+        before, beside = step, overlaps
         end = sys.maxsize if step.ended is None else step.ended.seq
-        if begin < open_until or (later is not None and later.dispatched.seq < end):
-            yield step
-        open_until = max(open_until, end)
+        if end > open_until:
+            open_until = end
+    if before is not None and beside:
+        yield before
 
 
 def _parent(step: StepState, steps: Mapping[int, StepState]) -> int:

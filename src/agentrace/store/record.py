@@ -107,7 +107,7 @@ class RunRecord:
     def events(self) -> list[AnyEvent | UnknownEvent]:
         """All events, in the order of seq. Raises ``CorruptRecord``."""
         try:
-            return list(decoded(self._source.events()))
+            return decoded(self._source.events)
         except (msgspec.DecodeError, RecursionError) as error:
             raise _undecodable(self.run_id, error) from error
 
