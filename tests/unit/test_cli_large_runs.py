@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from agentrace import events
 from agentrace.cli import execute
 from agentrace.cli.folding import MOST, Where, folded, page
 from agentrace.cli.rows import FoldedRow, Picked
+from agentrace.cli.selecting import in_range, selected
 from agentrace.fold import Place, StepState
 from agentrace.query import StepRow
 from tests.unit.golden import expect
@@ -96,9 +98,9 @@ def test_a_long_range_is_shown_page_by_page(crawled: Path, capsys: pytest.Captur
     second = printed(capsys, crawled, "crawl:501..1090").splitlines()
 
     assert "1,089 rows of 1,090: steps 2 to 1,090" in first
-    assert [line for line in first if "folded" in line or ":501..1090" in line] == [
-        "       ⋯ 590 rows folded                        4.87 s                           ╺━━━━━━━━━━━━━━━━━━",
-        "          agentrace show 01a1f910-f300-7000-8000-000000000001:501..1090",
+    assert [line for line in first if "folded" in line or "agentrace show" in line] == [
+        "       ⋯ 589 rows folded                        4.86 s                           ╺━━━━━━━━━━━━━━━━━━",
+        "          agentrace show 01a1f910-f300-7000-8000-000000000001:502..1090",
     ]
     assert any(line.startswith(" 501 ") for line in second)
 
@@ -184,6 +186,27 @@ def test_pages_lead_through_a_run() -> None:
         first = int(last.command.partition("..")[0]) if isinstance(last, FoldedRow) else 0
 
     assert (seen, first) == (1200, 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(trees(), st.randoms(use_true_random=False))
+def test_pages_lead_through_any_run(rows: list[Picked], seed: Random) -> None:
+    """Also where steps ran side by side, so that the numbers of what is inside of one are scattered."""
+    numbers: list[int] = []
+    free = list(range(1, len(rows) + 1))
+    for _ in rows:  # a step is numbered after the one that it is inside of
+        numbers.append(free.pop(seed.randrange(min(40, len(free)))))
+    tree = [row(number, one.row.depth, "ok") for number, one in zip(numbers, rows, strict=True)]
+    first, seen = 1, list[int]()
+
+    while first:
+        picked = selected(tree, [in_range(tree, RUN, first, len(tree))]).rows
+        shown = page(picked, RUN, len(tree), typed)
+        seen += [one.row.state.id for one in shown if isinstance(one, Picked) and not one.context]  # type: ignore[union-attr]
+        last = shown[-1]
+        first = int(last.command.partition("..")[0]) if isinstance(last, FoldedRow) else 0
+
+    assert sorted(seen) == sorted(numbers)
 
 
 def test_what_failed_stays_and_the_rest_is_counted() -> None:

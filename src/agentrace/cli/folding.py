@@ -6,7 +6,6 @@ The rule looks at rows only, so the same record is folded in the same way wherev
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, TypeAlias
@@ -19,13 +18,13 @@ from agentrace.cli.rows import (
     FoldedRow,
     Picked,
     Shown,
-    has_notes,
     kind_of,
     span,
     status_of,
     step_of,
 )
-from agentrace.query import InferredRow
+from agentrace.cli.selecting import owners, with_surroundings
+from agentrace.query import InferredRow, ProcessRow, StepRow
 
 MOST: Final = 500
 """Rows that are shown without folding anything."""
@@ -80,13 +79,25 @@ def folded(
 
 
 def page(rows: Sequence[Picked], run_id: bytes, last_step: int, command: Command) -> list[Shown]:
-    """As many rows as are shown at once, and a line for those that come after, up to ``last_step`` of the run."""
-    if len(rows) <= MOST:
+    """Of the rows of a range of steps those of the first so many steps, and a line for what comes after these.
+
+    It is cut between steps and not between rows: where steps ran side by side, that is not the same.
+    """
+    plain = [one.row for one in rows]
+    owner = owners(plain, run_id)
+    ids = sorted(step for step, one in zip(owner, rows, strict=True) if not one.context)
+    if len(ids) <= MOST:
         return list(rows)
-    left = [one for one in rows[MOST:] if not one.context]
-    ids = [step_of(one.row) for one in left if one.row.run_id == run_id]
-    where = Where(run_id, min(ids), last_step) if ids else Where(run_id, everything=True)
-    return [*rows[:MOST], _standing_for(left, 0, command(where), last=True)]
+    bound = max(ids[0], ids[MOST] - 1)
+    early = [None if one.context or owner[at] > bound else one.found for at, one in enumerate(rows)]
+    left = [one for at, one in enumerate(rows) if not one.context and owner[at] > bound]
+    kept: list[Shown] = [*with_surroundings(plain, early)]
+    if len(ids) - len(left) > MOST:  # a step that started a process with very many
+        kept = folded(with_surroundings(plain, early), run_id, command)
+    if not left:
+        return kept
+    where = Where(run_id, next(step for step in ids if step > bound), last_step)
+    return [*kept, _standing_for(left, 0, command(where), last=True)]
 
 
 def _few(rows: Iterable[Shown]) -> list[Shown] | None:
@@ -161,12 +172,15 @@ class _Folder:
     def _stretch(self, begin: int, end: int, above: Picked | None) -> FoldedRow:
         rows = self._rows[begin:end]
         run_id = self._run_id if above is None else above.row.run_id
-        ids = [step_of(one.row) for one in rows if one.row.run_id == run_id]
-        if ids:
+        ids = {step_of(one.row) for one in (rows[0], rows[-1]) if one.row.run_id == run_id}
+        ids.update([one.row.state.id for one in rows if isinstance(one.row, StepRow) and one.row.run_id == run_id])
+        ids.discard(0)
+        depth = rows[0].row.depth
+        if ids and not any(isinstance(one.row, ProcessRow) and one.row.depth == depth for one in rows):
             where = Where(run_id, min(ids), max(ids))
         else:  # processes or jobs, which no number tells
             where = Where(run_id, 0 if above is None else step_of(above.row), everything=True)
-        return _standing_for(rows, rows[0].row.depth, self._command(where))
+        return _standing_for(rows, depth, self._command(where))
 
     def _inside(self, above: Picked, begin: int, end: int) -> FoldedRow:
         where = Where(above.row.run_id, step_of(above.row))
@@ -205,17 +219,28 @@ def _ends(depths: Sequence[int]) -> list[int]:
 
 def _standing_for(rows: Iterable[Picked], depth: int, command: str, *, last: bool = False) -> FoldedRow:
     own = [one.row for one in rows if not one.context]
-    status = Counter([status_of(row) for row in own])
+    kinds: dict[str, int] = {}
+    status: dict[str, int] = {}
+    noted = 0
+    for row in own:  # once, since they may be very many
+        if isinstance(row, StepRow):
+            kind, how = row.state.dispatched.kind or "step", row.status
+        else:
+            kind, how = kind_of(row), status_of(row)
+        kinds[kind] = kinds.get(kind, 0) + 1
+        status[how] = status.get(how, 0) + 1
+        if not isinstance(row, InferredRow) and row.notes:
+            noted += 1
     taken = span(own)
     return FoldedRow(
         depth=depth,
         last=last,
         count=len(own),
-        kinds=dict(sorted(Counter([kind_of(row) for row in own]).items())),
-        failed=sum(status[name] for name in FAILED),
-        cancelled=status["cancelled"],
-        unfinished=sum(status[name] for name in OPEN),
-        noted=sum(map(has_notes, own)),
+        kinds=dict(sorted(kinds.items())),
+        failed=sum(status.get(name, 0) for name in FAILED),
+        cancelled=status.get("cancelled", 0),
+        unfinished=sum(status.get(name, 0) for name in OPEN),
+        noted=noted,
         start_ns=taken.start_ns,
         duration_ns=taken.duration_ns,
         command=command,

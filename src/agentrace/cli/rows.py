@@ -103,8 +103,3 @@ def step_of(row: Row) -> int:
 def status_of(row: Row) -> str:
     """How it went; empty for what was only inferred."""
     return "" if isinstance(row, InferredRow) else row.status
-
-
-def has_notes(row: Row) -> bool:
-    """Whether something was logged or scored in it."""
-    return not isinstance(row, InferredRow) and bool(row.notes)

@@ -26,30 +26,39 @@ class Selection(Struct, frozen=True):
 
 def selected(rows: Sequence[Row], tests: Sequence[Test]) -> Selection:
     """The rows that pass all of the tests."""
-    passed = [_passed(row, tests) for row in rows]
+    picked = with_surroundings(rows, [_passed(row, tests) for row in rows])
+    return Selection(picked, sum(not one.context for one in picked))
+
+
+def with_surroundings(rows: Sequence[Row], found: Sequence[Sequence[str] | None]) -> list[Picked]:
+    """The rows of which something was ``found``, and what they are inside of."""
     above: list[int] = []
     kept: dict[int, None] = {}
     for at, row in enumerate(rows):
         del above[row.depth :]
         above.append(at)
-        if passed[at] is not None:
+        if found[at] is not None:
             kept.update(dict.fromkeys(above))
     last = _last_of_their_siblings([(at, rows[at].depth) for at in kept])
-    picked = [Picked(_with_last(rows[at], at in last), passed[at] is None, passed[at] or ()) for at in kept]
-    return Selection(picked, sum(not one.context for one in picked))
+    return [Picked(_with_last(rows[at], at in last), found[at] is None, found[at] or ()) for at in kept]
+
+
+def owners(rows: Sequence[Row], run_id: bytes) -> list[int]:
+    """For each row the step of a run that it is, or that started the process or job that it belongs to; 0 for none."""
+    found: list[int] = []
+    above: list[int] = []
+    for row in rows:
+        del above[row.depth :]
+        own = row.run_id == run_id and not isinstance(row, ProcessRow)
+        above += [0] * (row.depth - len(above))
+        above.append(step_of(row) if own else above[-1] if above else 0)
+        found.append(above[-1])
+    return found
 
 
 def in_range(rows: Sequence[Row], run_id: bytes, first: int, last: int) -> Test:
     """Rows that are steps ``first`` to ``last`` of a run, or processes and jobs that these started."""
-    inside: set[int] = set()
-    above: list[bool] = []
-    for row in rows:
-        del above[row.depth :]
-        own = row.run_id == run_id and not isinstance(row, ProcessRow)
-        found = first <= step_of(row) <= last if own else bool(above and above[-1])
-        above.append(found)
-        if found:
-            inside.add(id(row))
+    inside = {id(row) for row, owner in zip(rows, owners(rows, run_id), strict=True) if first <= owner <= last}
     return lambda row: () if id(row) in inside else None
 
 
