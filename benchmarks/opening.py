@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.children import environment, run, store
 from benchmarks.command import agentrace_command
@@ -108,12 +109,18 @@ with agentrace.run("waiting"):
 def _following(effort: Effort) -> list[Figure]:
     seconds = effort.calls(5_000, 200) / 1e3
     with store() as home:
-        options = {"env": environment(home, effort.environ), "cwd": home.parent, "stdout": subprocess.PIPE}
+        options: dict[str, Any] = {
+            "env": environment(home, effort.environ),
+            "cwd": home.parent,
+            "stdout": subprocess.PIPE,
+        }
         with (
             subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE, **options) as waiting,
             subprocess.Popen([agentrace_command(), "tail"], **options) as tail,
         ):
             try:
+                assert waiting.stdout is not None
+                assert tail.stdout is not None
                 if waiting.stdout.readline() != b"begun\n" or b"waiting" not in tail.stdout.readline():
                     raise Unsound("the run that waits was not followed")
                 values = [_share_of_a_core(tail.pid, seconds) for _ in range(effort.rounds(5))]

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Worker:
 
 
 @contextmanager
-def working(place: Place, name: str = "shop") -> Iterator[Worker]:
+def working(place: Place, name: str = "shop") -> Generator[Worker, None, None]:
     """A worker that has done its first order."""
     with place.started(PYTHON, "agent.py", name) as process:
         worker = Worker(process)

@@ -7,7 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def on_a_terminal(
     store: Path, *arguments: str, lines: int = 24, **environ: str
-) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+) -> Generator[tuple[subprocess.Popen[bytes], int], None, None]:
     """``show`` in a process of its own on a terminal of so many lines, and the terminal's other end."""
     ours, theirs = pty.openpty()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTRACE_", "PAGER", "LESS"))}

@@ -97,6 +97,19 @@ def test_a_process_that_dies_leaves_its_run_interrupted(tmp_path: Path) -> None:
     assert (told[-1].count, following.over) == (2, True)
 
 
+def test_a_run_whose_end_was_not_kept_is_over_all_the_same(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    run = process.run("agent")
+    following = Following(tmp_path, [run.id])
+    following.look()
+
+    run.writer.finished()
+    told = [*following.look(), *following.look()]
+
+    assert names(told) == ["run_ended agent interrupted"]
+    process.close()
+
+
 def test_runs_that_nobody_asked_for_are_not_told(tmp_path: Path) -> None:
     process = Process(tmp_path)
     run, other = process.run("agent"), process.run("other", after_ms=1)

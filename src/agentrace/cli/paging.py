@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import IO, Final
@@ -77,7 +77,7 @@ def _feed(pipe: IO[str], lines: Iterator[str]) -> None:
 
 
 @contextmanager
-def _left_to_the_pager() -> Iterator[None]:
+def _left_to_the_pager() -> Generator[None, None, None]:
     """Ctrl-C is the pager's to answer, and that it is left is no reason to die."""
     before = {name: signal.getsignal(name) for name in (signal.SIGINT, *_broken_pipe())}
     for name in before:

@@ -65,7 +65,7 @@ class Following:
             run = self._followed(one)
             if run is not None:
                 busy.add(one.run_id)
-                run.lane = one.lane
+                run.lane, run.finished = one.lane, run.finished or not one.event
                 told += self._taken(run, one.first, one.last, one.event)
         for run_id, run in list(self._runs.items()):
             if not run.told_last:
@@ -108,7 +108,7 @@ class Following:
     def _followed(self, came: Came) -> LiveRun | None:
         """The run that an event belongs to, if it is one that is followed."""
         run = self._runs.get(came.run_id)
-        if run is not None or came.run_id in self._ignored:
+        if run is not None or came.run_id in self._ignored or not came.event:
             return run
         parent = self._parent(came)
         above = self._runs.get(parent)
@@ -141,7 +141,7 @@ class Following:
     def _settled(self, run: LiveRun, busy: bool) -> Iterator[Happening]:
         """What is to be said when nothing more may come: the end, or that there is none."""
         run_id, over = run.state.id, run.state.ended is not None
-        dead = not over and not busy and not self._incoming.is_living(run.lane)
+        dead = not over and not busy and (run.finished or not self._incoming.is_living(run.lane))
         if over and not run.gap:
             yield run.ended(run.state.status)
             return

@@ -58,6 +58,8 @@ class LiveRun:
         self.root = root
         self.lane = ""
         """Where the last of its events came from; empty before one came from a lane."""
+        self.finished = False
+        """Whether its writer has said that nothing more comes, which it also does where the end could not be kept."""
         self.told_last = False
         """Whether its end was told."""
         self.seen_up_to = 0
@@ -79,7 +81,7 @@ class LiveRun:
 
     def take(self, first: int, last: int, data: bytes) -> Iterator[Happening]:
         """Take in an encoded event, unless it was seen before. Raises ``CorruptRecord``."""
-        if last <= self.seen_up_to or first in self._beyond:
+        if not data or last <= self.seen_up_to or first in self._beyond:
             return
         self._beyond[first] = last
         while (end := self._beyond.pop(self.seen_up_to + 1, None)) is not None:

@@ -179,7 +179,8 @@ class _Builder:
             elif isinstance(item, RunRecord):
                 row = self._process_row(item, depth, last)
                 _push(waiting, item, self._children(item), 0, depth + 1)
-            elif isinstance(item, Inferred):
+            else:
+                assert isinstance(item, Inferred)  # the third of three
                 yield InferredRow(depth, last, record.run_id, item)
                 continue
             end = row.start_ns + row.duration_ns

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.journal.following import LaneWatch
-from agentrace.journal.frames import DIGEST_SIZE, EVENT, LAST_LOST, PAYLOAD, TOMBSTONE, head
+from agentrace.journal.frames import DIGEST_SIZE, EVENT, FINISHED, LAST_LOST, PAYLOAD, TOMBSTONE, head
 from agentrace.store.opening import Store
 
 _RECENT: Final = 32 << 20
@@ -17,7 +17,7 @@ _RECENT: Final = 32 << 20
 
 
 class Came(NamedTuple):
-    """An event that came, with the first and the last seq that it stands for."""
+    """An event that came, with the first and the last seq that it stands for; no event if nothing more will come."""
 
     run_id: bytes
     lane: str
@@ -61,6 +61,8 @@ class Incoming:
         for lane, kind, run_id, body in self._watch.look():
             if kind == PAYLOAD:
                 self._remember(body[:DIGEST_SIZE], body[DIGEST_SIZE:])
+            elif kind == FINISHED:
+                yield Came(run_id, lane, 0, 0, b"")
             elif kind in (EVENT, TOMBSTONE):
                 event = body if kind == EVENT else body[LAST_LOST.size :]
                 found = head(event)
