@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from agentrace.query.inferring import Inferred, inferred
-from agentrace.query.meanings import Meaning, StepMeaning, meaning
+from agentrace.query.keeping import VERSION as DERIVED_VERSION
+from agentrace.query.meanings import Meaning, StepMeaning, meaning, step_meaning
 from agentrace.query.obstacles import Replayable, replayable
 from agentrace.query.runs import Checked, Listed, Runs
 from agentrace.query.sources import RunsSource
@@ -11,11 +12,14 @@ from agentrace.query.summaries import Head, Summary, in_one_line, status_of, sum
 from agentrace.query.sums import Totals, totals, usage_of
 from agentrace.query.trees import InferredRow, Note, ProcessRow, Row, StepRow, Tree
 from agentrace.query.values import UNREADABLE, body_of, input_of, json_of, output_of
-from agentrace.store import Facts, RunRecord, Usage
+from agentrace.store import MEANT, Damage, Facts, Record, RunEntry, RunRecord, Usage, facts_version
 
 __all__ = [
+    "DERIVED_VERSION",
+    "MEANT",
     "UNREADABLE",
     "Checked",
+    "Damage",
     "Facts",
     "Head",
     "Inferred",
@@ -24,8 +28,10 @@ __all__ = [
     "Meaning",
     "Note",
     "ProcessRow",
+    "Record",
     "Replayable",
     "Row",
+    "RunEntry",
     "RunRecord",
     "Runs",
     "RunsSource",
@@ -36,6 +42,7 @@ __all__ = [
     "Tree",
     "Usage",
     "body_of",
+    "facts_version",
     "in_one_line",
     "inferred",
     "input_of",
@@ -44,6 +51,7 @@ __all__ = [
     "output_of",
     "replayable",
     "status_of",
+    "step_meaning",
     "summary",
     "totals",
     "usage_of",
