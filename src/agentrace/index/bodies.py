@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import astuple
 
 from agentrace.canonical.outline import Outline
 from agentrace.errors import CorruptRecord
@@ -20,8 +22,13 @@ SHORT: Final = "$short"
 UNREADABLE: Final = "$unreadable"
 
 _encode = msgspec.json.Encoder().encode
-_HEAD: Final = frozenset({"seq", "step_id", "ts"})
+_decode = msgspec.msgpack.Decoder().decode
+_HEAD: Final = 3
+"""Fields that every event begins with."""
 _EMPTY: Final = bytes(NO_VALUE)
+_NEVER: Final = object()
+_NOT_JSON: Final = re.compile(rb"[\xc4-\xca\xd4-\xd8]|\xcb[\x7f\xff][\xf0-\xff]")
+"""Of msgpack: bytes, extensions, short floats, NaN and the infinities. (In texts the same bytes mean other things.)"""
 
 
 class Told(Struct, frozen=True):
@@ -41,8 +48,11 @@ class Teller:
 
     def value(self, data: Raw) -> Told:
         """A value as JSON text."""
+        raw = bytes(data)
+        if _NOT_JSON.search(raw) is None:
+            return Told(_encode(_decode(raw)).decode(), True)
         try:
-            found, whole = self._outline.outline(data)
+            found, whole = self._outline.outline(raw)
         except CorruptRecord as error:
             found, whole = {UNREADABLE: error.what}, True
         return Told(json_text(found), whole)
@@ -51,22 +61,21 @@ class Teller:
         """The fields of an event; what went into a step is also noted in ``inputs``, since it is needed again."""
         if isinstance(event, UnknownEvent):
             return Raw(_encode({"tag": event.tag, "bytes": len(event.data)}))
-        told: dict[str, Any] = {}
-        for name, default, tell in _plan(type(event)):
-            value = getattr(event, name)
-            if value == default:
+        mirror, changes, values, input_at = _plan(type(event))
+        fields = list(astuple(event))
+        for at, change in changes:
+            fields[at] = change(fields[at])
+        for at in values:
+            data = fields[at]
+            if bytes(data) == _EMPTY:
+                fields[at] = None
                 continue
-            if tell is not None:
-                told[name] = tell(value)
-            elif isinstance(value, Raw):
-                if bytes(value) != _EMPTY:
-                    found = self.value(value)
-                    if name == "input":
-                        inputs[event.step_id] = found
-                    told[name] = _short(found)
-            else:
-                told[name] = value
-        return Raw(_encode(told)) if told else None
+            told = self.value(data)
+            if at == input_at:
+                inputs[event.step_id] = told
+            fields[at] = _short(told)
+        body = _encode(mirror(*fields[_HEAD:]))
+        return None if body == b"{}" else Raw(body)
 
 
 def json_text(value: Any) -> str:
@@ -85,44 +94,54 @@ def _short(told: Told) -> Any:
     return {SHORT: preview(told.text), "characters": len(told.text)}
 
 
-_Tell = Callable[[Any], Any]
-_Planned = tuple[str, Any, _Tell | None]
+_Change = Callable[[Any], Any]
+_Changes = tuple[tuple[int, _Change], ...]
 
 
 @cache
-def _plan(kind: type[Struct]) -> tuple[_Planned, ...]:
-    """The fields of a type of event: name, default, and how it is told where that is not as it stands."""
-    planned: list[_Planned] = []
-    for field in msgspec.structs.fields(kind):
-        if field.name in _HEAD:
-            continue
-        default: Any = field.default
+def _plan(kind: type[Struct]) -> tuple[type[Struct], _Changes, tuple[int, ...], int]:
+    """How a type of event is told: a struct whose JSON leaves out defaults, what becomes of which fields first, which
+    are values of the program, and which of these goes into a step.
+    """
+    fields = msgspec.structs.fields(kind)[_HEAD:]
+    mirrored: list[tuple[str, Any, Any]] = []
+    changes: list[tuple[int, _Change]] = []
+    values: list[int] = []
+    for at, field in enumerate(fields, _HEAD):
+        default: Any = _NEVER if field.default is msgspec.NODEFAULT else field.default
+        tell = _TELL.get((kind, field.name)) or _TELL.get(field.name)
+        if field.type is Raw:
+            values.append(at)
+            default = None
+        elif tell is not None:
+            changes.append((at, tell))
+            default = None
+        elif isinstance(default, str) and default:
+            changes.append((at, _same_as(default)))
         if field.default_factory is not msgspec.NODEFAULT:
-            default = field.default_factory()
-        elif default is msgspec.NODEFAULT or isinstance(default, Raw):
-            default = _NEVER
-        planned.append((field.name, default, _TELL.get((kind, field.name)) or _TELL.get(field.name)))
-    return tuple(planned)
+            mirrored.append((field.name, Any, msgspec.field(default_factory=field.default_factory)))
+        else:
+            mirrored.append((field.name, Any, default))
+    mirror = msgspec.defstruct(kind.__name__, mirrored, omit_defaults=True)
+    inputs = [at for at in values if fields[at - _HEAD].name == "input"]
+    return mirror, tuple(changes), tuple(values), inputs[0] if inputs else -1
 
 
-class _Never:
-    """Equal to nothing."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-
-_NEVER: Final = _Never()
+def _same_as(default: str) -> _Change:
+    """Texts that are equal to the default are it, so that they are left out."""
+    return lambda value: default if value == default else value
 
 
 def _failure(value: Failure | None) -> Any:
     return None if value is None else {"type": value.type, "message": value.message, "causes": len(value.causes)}
 
 
-def _part(value: Struct) -> Mapping[str, Any]:
-    """A struct inside an event: ids as text, and no values."""
+def _part(value: Any) -> Any:
+    """A struct inside an event: ids as text, and no values; numbers as they are, and nothing where nothing is told."""
+    if not isinstance(value, Struct):
+        return value or None
+    if value == type(value)():
+        return None
     told: dict[str, Any] = {}
     for field in msgspec.structs.fields(value):
         inner = getattr(value, field.name)
@@ -135,10 +154,10 @@ def _chunks(value: list[Chunk]) -> Any:
     return {"count": len(value), "bytes": sum(len(bytes(chunk.data)) for chunk in value)}
 
 
-_TELL: Final[dict[tuple[type, str] | str, _Tell]] = {
+_TELL: Final[dict[tuple[type, str] | str, _Change]] = {
     "failure": _failure,
     "origin": _part,
-    "parent": lambda value: value if isinstance(value, int) else _part(value),
+    "parent": _part,
     "digest": bytes.hex,
     (StreamChunks, "chunks"): _chunks,
     (CallbacksRun, "callbacks"): len,
