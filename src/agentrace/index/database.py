@@ -102,6 +102,29 @@ def copied(root: Path) -> Generator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
+def check_throughout(connection: duckdb.DuckDBPyConnection) -> None:
+    """Read every row, so that damage shows. Raises ``Outdated``."""
+    import duckdb
+
+    try:
+        tables: list[Any] = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        for (table,) in tables:
+            connection.execute(f'SELECT bit_xor(hash(t)) FROM "{table}" t').fetchall()
+    except duckdb.Error as error:
+        connection.close()
+        raise Outdated(str(error).splitlines()[0]) from error
+
+
+def identity(root: Path) -> str:
+    """What changes whenever the file is written; empty if it is not there."""
+    try:
+        status = (root / FILE).stat()
+    except OSError:
+        return ""
+    log = (root / WAL).stat().st_size if (root / WAL).exists() else 0
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {log}"
+
+
 def remove(root: Path) -> None:
     """Remove the index; the next one that needs it makes it again."""
     for name in (FILE, WAL):
@@ -130,7 +153,7 @@ def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         return _connect(os.fspath(path), read_only=read_only)
     except duckdb.Error as error:
         text = str(error)
-        if "lock" in text.lower():
+        if "could not set lock" in text.lower():
             raise Held(_holder(text)) from error
         if isinstance(error, duckdb.IOException) and not os.access(path.parent, os.W_OK):
             raise unusable(path.parent, error) from error

@@ -18,7 +18,7 @@ from blake3 import blake3
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentrace.index.database import STAMP
+from agentrace.index.database import STAMP, identity
 from agentrace.query import RunEntry, facts_version
 
 FILE: Final = "index.stamp"
@@ -33,6 +33,8 @@ class Pass(Struct, frozen=True):
     """Monotonic nanoseconds since the machine was started."""
     boot: str
     """Names that start of the machine."""
+    identity: str = ""
+    """Of the index when the pass was done."""
     facts: dict[str, str] = {}
     """Integrations that told something of these runs, and their versions."""
 
@@ -58,13 +60,18 @@ def this_pass(entries: Sequence[RunEntry], stamps: Mapping[bytes, str]) -> Pass:
     return Pass(digest.hexdigest(), began, _boot())
 
 
+def last_pass(root: Path) -> Pass | None:
+    """The last pass that was done; ``None`` if that is not known."""
+    try:
+        return msgspec.json.decode((root / FILE).read_bytes(), type=Pass)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def is_covered(root: Path, wanted: Pass) -> bool:
     """Whether the last pass found all that ``wanted`` would find."""
-    try:
-        last = msgspec.json.decode((root / FILE).read_bytes(), type=Pass)
-    except (OSError, msgspec.DecodeError):
-        return False
-    if any(facts_version(name) != version for name, version in last.facts.items()):
+    last = last_pass(root)
+    if last is None or last.identity != identity(root) or any(facts_version(name) != version for name, version in last.facts.items()):
         return False
     if wanted.digest and last.digest == wanted.digest:
         return True
@@ -77,7 +84,7 @@ def note(root: Path, done: Pass, facts: dict[str, str]) -> None:
     new = path.with_name(f".{FILE}-{os.getpid()}")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
-        file.write(msgspec.json.encode(replace(done, facts=facts)))
+        file.write(msgspec.json.encode(replace(done, facts=facts, identity=identity(root))))
     os.replace(new, path)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -132,15 +133,7 @@ def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
 
     for attempt in range(2):
         now = freshness.this_pass(source.entries, stamps := freshness.segment_stamps(source.root))
-        try:
-            connection = database.writable(source.root)
-        except Outdated:
-            if attempt:
-                raise StoreError(
-                    f"the index of {source.root} cannot be made", do="remove index.duckdb and try again"
-                ) from None
-            database.remove(source.root)
-            connection = database.writable(source.root)
+        connection = _writable(source.root)
         try:
             indexer = Indexer(connection, source, stamps, watching.progress)
             done = indexer.work()
@@ -154,6 +147,20 @@ def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
         freshness.note(source.root, now, indexer.facts())
         return done
     raise AssertionError("the second attempt returns or raises")
+
+
+def _writable(root: Path) -> duckdb.DuckDBPyConnection:
+    """The index as it was left, or a new one where it is none of ours, or damaged. Raises ``Held``."""
+    last = freshness.last_pass(root)
+    as_left = last is not None and last.identity == database.identity(root)
+    try:
+        connection = database.writable(root)
+        if not as_left:
+            database.check_throughout(connection)  # somebody else has written it, or died while writing it
+    except Outdated:
+        database.remove(root)
+        connection = database.writable(root)
+    return connection
 
 
 def _in_memory(stack: ExitStack, source: RunsSource, watching: Watching) -> Session:
