@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Told how many of how many runs are done."""
 
-_ROWS_AT_ONCE: Final = 60_000
-_TEXT_AT_ONCE: Final = 32 << 20
+ROWS_AT_ONCE: Final = 60_000
+TEXT_AT_ONCE: Final = 32 << 20
 _FORGOTTEN: Final = ("run", "step", "event", "text", "message", "sum")
 _GOING_ON: Final = Replayable(because=("the run is still going on",))
 
@@ -243,7 +243,7 @@ class _Batch:
     @property
     def is_full(self) -> bool:
         """Whether it is worth a transaction."""
-        return self.size >= _ROWS_AT_ONCE or self.text >= _TEXT_AT_ONCE
+        return self.size >= ROWS_AT_ONCE or self.text >= TEXT_AT_ONCE
 
 
 class _Window:
