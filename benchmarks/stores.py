@@ -1,4 +1,4 @@
-"""Stores of any size, made quickly: the steps of one recorded run, again and again, written as a recorder seals them."""
+"""Stores of any size, made quickly: the steps of one recorded run, again and again, sealed as ever."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def recorded(root: Path, first: int, runs: int) -> None:
 
 def killed_after(root: Path, seconds: float) -> None:
     """Start an indexer, and kill it so long after it began."""
-    with subprocess.Popen([sys.executable, "-c", INDEXER, str(root)], stdout=subprocess.PIPE, cwd=REPOSITORY) as indexer:
+    with subprocess.Popen(
+        [sys.executable, "-c", INDEXER, str(root)], stdout=subprocess.PIPE, cwd=REPOSITORY
+    ) as indexer:
         assert indexer.stdout is not None
         assert indexer.stdout.readline() == b"ready\n"
         time.sleep(seconds)  # the moment of the kill is what is tried out
@@ -84,5 +86,3 @@ def test_an_indexer_that_is_killed_costs_nothing(tmp_path: Path) -> None:
             assert of_store(tmp_path) == made_anew(tmp_path)
     assert whole > KILLS // 4, "most kills came before there was anything to spoil"
     assert of_store(tmp_path) == made_anew(tmp_path)
-
-

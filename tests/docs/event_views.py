@@ -44,7 +44,7 @@ def _columns(kind: type[Struct]) -> Iterator[str]:
     for field in msgspec.structs.fields(kind):
         if field.name in ("seq", "step_id", "ts"):
             continue
-        yield f"    {_told(field)} AS \"{field.name}\""
+        yield f'    {_told(field)} AS "{field.name}"'
 
 
 def _told(field: msgspec.structs.FieldInfo) -> str:

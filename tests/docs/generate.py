@@ -92,6 +92,7 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 """The generated pages, by their path in docs/."""
 
+
 def main(arguments: list[str]) -> int:
     """Write the stale pages, or with ``--check`` only name them; 1 if ``--check`` found one."""
     stale = [name for name, render in PAGES.items() if current(name) != render()]

@@ -59,7 +59,8 @@ def test_the_index_says_what_the_records_say(tmp_path: Path) -> None:
         (run_id, step.id, step.path) for run_id, step in states
     }
     assert {(step, model) for run, step, _, _, model in steps if model} == {(2, "gpt-5-mini"), (10, "gpt-5-mini")}
-    assert ("interrupted" in {row[3] for row in steps}) and made_anew(tmp_path) == of_store(tmp_path)
+    assert "interrupted" in {row[3] for row in steps}
+    assert made_anew(tmp_path) == of_store(tmp_path)
 
 
 def test_a_run_that_goes_on_is_told_further(tmp_path: Path) -> None:
@@ -78,7 +79,8 @@ def test_a_run_that_goes_on_is_told_further(tmp_path: Path) -> None:
     run.end(10)
 
     with opened(Store(tmp_path)) as session:
-        assert session.indexed is not None and session.indexed.events == 3
+        assert session.indexed is not None
+        assert session.indexed.events == 3
         assert one(session, "SELECT path FROM steps WHERE step_id = 2") == "/plan#0/openai.chat.completions#0"
         assert one(session, "SELECT count(*) FROM texts WHERE part = 'output' AND text LIKE '%the answer%'") == 1
     process.close()
@@ -99,7 +101,8 @@ def test_nothing_is_done_where_nothing_is_new(tmp_path: Path) -> None:
     before = (tmp_path / database.FILE).stat()
 
     with opened(Store(tmp_path)) as session:
-        assert session.indexed is None and session.stale is None
+        assert session.indexed is None
+        assert session.stale is None
 
     after = (tmp_path / database.FILE).stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
@@ -113,7 +116,8 @@ def test_a_run_that_is_removed_goes_from_the_index(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "segments" / runs.find("failed").hex())
 
     with opened(Store(tmp_path)) as session:
-        assert session.indexed is not None and session.indexed.removed == 1
+        assert session.indexed is not None
+        assert session.indexed.removed == 1
         assert one(session, "SELECT count(*) FROM runs WHERE name = 'failed'") == 0
     assert of_store(tmp_path) == made_anew(tmp_path)
 
@@ -166,7 +170,8 @@ def test_a_log_that_is_cut_off_costs_nothing_but_time(tmp_path: Path) -> None:
     stored(tmp_path)
     left = subprocess.run([sys.executable, "-c", LEAVES_A_LOG, str(tmp_path)], check=False)
     log = tmp_path / database.WAL
-    assert left.returncode == -9 and log.stat().st_size > 2_000
+    assert left.returncode == -9
+    assert log.stat().st_size > 2_000
 
     os.truncate(log, log.stat().st_size - 1_000)
 
@@ -201,7 +206,8 @@ def test_a_stranger_who_holds_the_index_makes_it_stale_and_no_error(manner: str,
     written = time.time_ns()
     command = [sys.executable, "-c", HOLDER, str(tmp_path / database.FILE), manner]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stranger:
-        assert stranger.stdin is not None and stranger.stdout is not None
+        assert stranger.stdin is not None
+        assert stranger.stdout is not None
         assert stranger.stdout.readline() == "held\n"
         process = Process(tmp_path)
         process.run("later", after_ms=300, number=9).end(1)
@@ -214,10 +220,13 @@ def test_a_stranger_who_holds_the_index_makes_it_stale_and_no_error(manner: str,
             rebuild(Store(tmp_path))
         stranger.stdin.close()
 
-    assert stale is not None and f"(process {stranger.pid})" in stale.because and 0 < stale.as_of_ns <= written
+    assert stale is not None
+    assert f"(process {stranger.pid})" in stale.because
+    assert 0 < stale.as_of_ns <= written
     assert refused.value.slug == "index-held"
     with opened(Store(tmp_path)) as session:
-        assert session.stale is None and one(session, "SELECT count(*) FROM runs") == len(before["runs"]) + 1
+        assert session.stale is None
+        assert one(session, "SELECT count(*) FROM runs") == len(before["runs"]) + 1
 
 
 def test_what_the_integrations_tell_is_told_anew_when_they_change(
@@ -237,7 +246,8 @@ def test_what_the_integrations_tell_is_told_anew_when_they_change(
     monkeypatch.setattr("agentrace.store.record.integration", lambda name: changed if name == "openai" else None)
 
     with opened(Store(tmp_path)) as session:
-        assert session.indexed is not None and session.indexed.runs == 1
+        assert session.indexed is not None
+        assert session.indexed.runs == 1
         assert one(session, "SELECT DISTINCT model FROM steps WHERE model IS NOT NULL") == "another"
 
 
@@ -277,7 +287,9 @@ def test_texts_of_all_kinds_come_through(tmp_path: Path) -> None:
         text = one(session, "SELECT text FROM texts WHERE part = 'input'")
         assert one(session, "SELECT count(*) FROM runs") == 1
 
-    assert "\\u0000" in text and "\U0001f600" in text and '{"$float":"nan"}' in text
+    assert "\\u0000" in text
+    assert "\U0001f600" in text
+    assert '{"$float":"nan"}' in text
 
 
 def test_a_record_that_cannot_be_read_is_a_row_that_says_so(tmp_path: Path) -> None:
@@ -288,5 +300,6 @@ def test_a_record_that_cannot_be_read_is_a_row_that_says_so(tmp_path: Path) -> N
     with opened(Store(tmp_path)) as session:
         status, error = session.connection.execute("SELECT status, error FROM runs").fetchone() or ("", "")
 
-    assert status == "unreadable" and "version 9.0" in error
+    assert status == "unreadable"
+    assert "version 9.0" in error
     assert of_store(tmp_path) == made_anew(tmp_path)

@@ -183,13 +183,13 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
     import duckdb
 
     try:
-        found: Any = connection.execute("SELECT value FROM meta WHERE key = 'stamp'").fetchone()
+        found: list[Any] = connection.execute("SELECT value FROM meta WHERE key = 'stamp'").fetchall()
     except duckdb.Error as error:
         connection.close()
         raise Outdated(str(error).splitlines()[0]) from error
-    if found is None or found[0] != STAMP:
+    if found != [(STAMP,)]:
         connection.close()
-        raise Outdated(f"it was made as {found[0] if found else 'nothing known'}; this is {STAMP}")
+        raise Outdated(f"it was made as {found[0][0] if found else 'nothing known'}; this is {STAMP}")
 
 
 def is_damage(error: Exception) -> bool:

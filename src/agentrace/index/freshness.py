@@ -71,7 +71,11 @@ def last_pass(root: Path) -> Pass | None:
 def is_covered(root: Path, wanted: Pass) -> bool:
     """Whether the last pass found all that ``wanted`` would find."""
     last = last_pass(root)
-    if last is None or last.identity != identity(root) or any(facts_version(name) != version for name, version in last.facts.items()):
+    if (
+        last is None
+        or last.identity != identity(root)
+        or any(facts_version(name) != version for name, version in last.facts.items())
+    ):
         return False
     if wanted.digest and last.digest == wanted.digest:
         return True

@@ -151,9 +151,7 @@ class Indexer:
             outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys()
             paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer)))
             rows = rows_of(known.run_key, record, known.last_seq, paths=paths)
-            told = (
-                summary(record, _going_on) if record.live else summary(self._source.record(entry.run_id), meaning)
-            )
+            told = summary(record, _going_on) if record.live else summary(self._source.record(entry.run_id), meaning)
             run = run_row(known.run_key, record, told)
         except CorruptRecord:
             self._anew(entry, known)

@@ -36,9 +36,7 @@ def insert(connection: duckdb.DuckDBPyConnection, rows: Sequence[Struct]) -> Non
 
 
 @contextmanager
-def lines(
-    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Struct]
-) -> Generator[tuple[str, str]]:
+def lines(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Struct]) -> Generator[tuple[str, str]]:
     """What stands behind FROM, and behind SELECT, to read ``rows`` as those of ``table``."""
     data = _HALVES.sub(_REPLACEMENT, _encode_lines(rows))
     types = _types(connection, table)
@@ -46,11 +44,9 @@ def lines(
     typed = ", ".join(f"{name}: '{'VARCHAR' if name in _SELECTED else types[name]}'" for name in names)
     selected = ", ".join(f"{_SELECTED[name]} AS {name}" if name in _SELECTED else name for name in names)
     with _readable(data) as path:
-        yield (
-            f"read_json('{path}', format = 'newline_delimited', columns = {{{typed}}}, "
-            f"maximum_object_size = {min(_LONGEST, max(len(data), 1 << 20))})",
-            selected,
-        )
+        size = min(_LONGEST, max(len(data), 1 << 20))
+        form = f"format = 'newline_delimited', columns = {{{typed}}}, maximum_object_size = {size}"
+        yield f"read_json('{path}', {form})", selected
 
 
 def _types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:

@@ -78,7 +78,9 @@ def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa:
             pass
         except Held as held:
             raise StoreError(
-                f"the index of {source.root} is held by {held}", do="close that program, then try again", slug="index-held"
+                f"the index of {source.root} is held by {held}",
+                do="close that program, then try again",
+                slug="index-held",
             ) from held
         database.remove(source.root)
         freshness.forget(source.root)
