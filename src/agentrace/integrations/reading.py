@@ -23,7 +23,7 @@ def parsed(text: str) -> Any:
     """JSON that a model wrote: its value, or the text as it is."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

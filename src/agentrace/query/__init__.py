@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentrace.query.conversations import Added, Conversations, Placed
 from agentrace.query.inferring import Inferred, inferred
 from agentrace.query.meanings import Meaning, StepMeaning, meaning
 from agentrace.query.obstacles import Replayable, replayable
@@ -9,29 +10,39 @@ from agentrace.query.runs import Checked, Listed, Runs
 from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary, in_one_line, status_of, summary
 from agentrace.query.sums import Totals, totals, usage_of
+from agentrace.query.texts import InputTexts, NewText
 from agentrace.query.trees import InferredRow, Note, ProcessRow, Row, StepRow, Tree
 from agentrace.query.values import UNREADABLE, body_of, input_of, json_of, output_of
-from agentrace.store import Facts, RunRecord, Usage
+from agentrace.store import Facts, Media, Message, RunRecord, ServedCall, ToolCall, Usage
 
 __all__ = [
     "UNREADABLE",
+    "Added",
     "Checked",
+    "Conversations",
     "Facts",
     "Head",
     "Inferred",
     "InferredRow",
+    "InputTexts",
     "Listed",
     "Meaning",
+    "Media",
+    "Message",
+    "NewText",
     "Note",
+    "Placed",
     "ProcessRow",
     "Replayable",
     "Row",
     "RunRecord",
     "Runs",
     "RunsSource",
+    "ServedCall",
     "StepMeaning",
     "StepRow",
     "Summary",
+    "ToolCall",
     "Totals",
     "Tree",
     "Usage",

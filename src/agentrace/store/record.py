@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal, Protocol
 
@@ -10,6 +10,8 @@ import msgspec
 
 from agentrace.canonical import Reader, tags
 from agentrace.canonical.loading import load
+from agentrace.canonical.novelty import NewReader
+from agentrace.canonical.sharing import SharedReader
 from agentrace.errors import CorruptRecord
 from agentrace.events import (
     FORMAT_VERSION,
@@ -27,7 +29,7 @@ from agentrace.events import (
 from agentrace.exchanges import Recorded
 from agentrace.fold import ExchangeState, Folder, Trace
 from agentrace.integrations.catalogue import integration
-from agentrace.integrations.declaration import Facts
+from agentrace.integrations.declaration import Dialogue, Facts
 from agentrace.journal import Damage
 from agentrace.journal.segment import chain_start, chained
 from agentrace.store.bodies import responses
@@ -38,6 +40,17 @@ _BYTES: Final = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 
 MEANT: Final = frozenset({"model", "embedding"})
 """Kinds of steps whose exchanges have a meaning that an integration reads."""
+
+
+MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What reading the meaning of a body raises that is other than its provider documents it, e.g. one from a proxy or a
+damaged record."""
+
+
+def dialogue_of(name: str) -> Dialogue | None:
+    """How the messages of an integration's calls are read; ``None`` if it is none or has none."""
+    found = integration(name)
+    return None if found is None else found.dialogue
 
 
 def facts_version(name: str) -> str:
@@ -78,6 +91,15 @@ class RunRecord:
         self._chunks: dict[tuple[int, int], list[StreamChunks]] = {}
         self._notes: dict[int, list[Logged | Scored]] = {}
         self._facts: dict[tuple[int, bool], Facts | None] = {}
+
+    @cached_property
+    def shared(self) -> SharedReader:
+        """Reads the same values as JSON that is never to be changed: what did not change is the same objects."""
+        return SharedReader(self._source.payload)
+
+    def new_values(self, seen: Iterable[bytes] = ()) -> NewReader:
+        """A reader that tells of each value what those before it did not hold; ``seen`` are its marks of earlier."""
+        return NewReader(self._source.payload, seen)
 
     @property
     def live(self) -> bool:
@@ -210,9 +232,7 @@ class RunRecord:
         asked = self.values.json(step.dispatched.input) if request else None
         try:
             return found.facts(asked, self.responses(step_id))
-        except (AttributeError, LookupError, TypeError, ValueError):
-            # A body need not be what its provider documents, least of all one from a proxy or a damaged
-            # record.
+        except MALFORMED:
             return Facts()
 
     def _parts(self, step_id: int, exchange: int) -> Sequence[StreamChunks]:
