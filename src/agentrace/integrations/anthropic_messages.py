@@ -41,12 +41,12 @@ def of_blocks(role: str, content: Any) -> Message:
         role,
         text=content if isinstance(content, str) else _text(blocks),
         reasoning="".join(text_of(block.get("thinking")) for block in blocks if block.get("type") == "thinking"),
-        tool_calls=[
+        tool_calls=tuple(
             ToolCall(text_of(block.get("id")), text_of(block.get("name")), block.get("input"))
             for block in blocks
             if block.get("type") == "tool_use"
-        ],
-        citations=list(dict.fromkeys(source for block in blocks for source in cited(block.get("citations")))),
+        ),
+        citations=tuple(dict.fromkeys(source for block in blocks for source in cited(block.get("citations")))),
         media=_media(blocks),
         served=_served(blocks),
     )
@@ -72,7 +72,7 @@ _SPOKEN: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use",
 """Blocks that are told otherwise."""
 
 
-def _media(blocks: Sequence[Mapping[str, Any]]) -> list[Media]:
+def _media(blocks: Sequence[Mapping[str, Any]]) -> tuple[Media, ...]:
     """Images, documents and every other block that is no text, call or result."""
     found: list[Media] = []
     for block in blocks:
@@ -86,10 +86,10 @@ def _media(blocks: Sequence[Mapping[str, Any]]) -> list[Media]:
             found.append(Media(kind, text_of(source.get("media_type")), size, text_of(named)))
         else:
             found.append(media(kind, source.get("url") or source.get("data"), source.get("media_type"), named))
-    return found
+    return tuple(found)
 
 
-def _served(blocks: Sequence[Mapping[str, Any]]) -> list[ServedCall]:
+def _served(blocks: Sequence[Mapping[str, Any]]) -> tuple[ServedCall, ...]:
     """Tools that ran at the provider, each with its result if that is in the same message."""
     kinds = [(text_of(block.get("type")), block) for block in blocks]
     results = {
@@ -107,4 +107,4 @@ def _served(blocks: Sequence[Mapping[str, Any]]) -> list[ServedCall]:
         for kind, block in kinds
         if kind.endswith("_tool_use")
     ]
-    return [*calls, *(ServedCall(call_id, "", None, result) for call_id, result in results.items())]
+    return (*calls, *(ServedCall(call_id, "", None, result) for call_id, result in results.items()))

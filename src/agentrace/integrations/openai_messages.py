@@ -115,12 +115,12 @@ def _said(item: Json, role: str) -> Message:
         role,
         text=content if isinstance(content, str) and content else _text(parts) or text_of(spoken.get("transcript")),
         reasoning=text_of(item.get("reasoning_content")) or text_of(item.get("reasoning")),
-        tool_calls=[_call(call) for call in calls],
+        tool_calls=tuple(_call(call) for call in calls),
         tool_call_id=text_of(item.get("tool_call_id")),
         name=text_of(item.get("name")),
         refusal=text_of(item.get("refusal")) or "".join(text_of(part.get("refusal")) for part in parts),
-        citations=list(dict.fromkeys(source for note in notes for source in cited(note))),
-        media=[*_media(parts), *kept],
+        citations=tuple(dict.fromkeys(source for note in notes for source in cited(note))),
+        media=(*_media(parts), *kept),
     )
 
 
@@ -147,7 +147,7 @@ def _text(parts: Sequence[Json]) -> str:
     return "".join(text_of(part.get("text")) for part in parts if part.get("type") in _TEXTS)
 
 
-def _media(parts: Sequence[Json]) -> list[Media]:
+def _media(parts: Sequence[Json]) -> tuple[Media, ...]:
     """Every part that is no text."""
     found: list[Media] = []
     for part in parts:
@@ -161,7 +161,7 @@ def _media(parts: Sequence[Json]) -> list[Media]:
         told = {**part, **inner}
         source = told.get("filename") or told.get("file_id") or told.get("file_url") or told.get("id")
         found.append(media(kind, content, mime, source))
-    return found
+    return tuple(found)
 
 
 def _of_item(kind: str, item: Json) -> list[Message]:
@@ -179,12 +179,12 @@ def _of_item(kind: str, item: Json) -> list[Message]:
     given = next((item[field] for field in _GIVEN if item.get(field) is not None), None)
     result = next((item[field] for field in _GAVE if item.get(field) is not None), None)
     if kind == "image_generation_call":
-        return [Message("assistant", media=[media("image", result, _image_type(item), own)])]
+        return [Message("assistant", media=(media("image", result, _image_type(item), own),))]
     if call_id:
-        return [Message("assistant", tool_calls=[ToolCall(call_id, name, _arguments(given))])]
+        return [Message("assistant", tool_calls=(ToolCall(call_id, name, _arguments(given)),))]
     if kind.endswith("_call"):
-        return [Message("assistant", served=[ServedCall(own, name, _arguments(given), result)])]
-    return [Message("assistant", media=[Media(kind, source=own)])]
+        return [Message("assistant", served=(ServedCall(own, name, _arguments(given), result),))]
+    return [Message("assistant", media=(Media(kind, source=own),))]
 
 
 _GIVEN: Final = ("arguments", "input", "action", "actions", "queries", "code", "operation")
@@ -201,9 +201,9 @@ def _joined(one: Message, other: Message) -> Message:
         one.role,
         one.text + other.text,
         "\n\n".join(text for text in (one.reasoning, other.reasoning) if text),
-        [*one.tool_calls, *other.tool_calls],
+        (*one.tool_calls, *other.tool_calls),
         refusal=one.refusal + other.refusal,
-        citations=list(dict.fromkeys([*one.citations, *other.citations])),
-        media=[*one.media, *other.media],
-        served=[*one.served, *other.served],
+        citations=tuple(dict.fromkeys([*one.citations, *other.citations])),
+        media=(*one.media, *other.media),
+        served=(*one.served, *other.served),
     )

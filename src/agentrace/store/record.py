@@ -229,7 +229,7 @@ class RunRecord:
         found = integration(step.dispatched.integration)
         if found is None:
             return None
-        asked = self.values.json(step.dispatched.input) if request else None
+        asked = self.shared.json(step.dispatched.input) if request else None
         try:
             return found.facts(asked, self.responses(step_id))
         except MALFORMED:

@@ -26,7 +26,7 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
         finish_reason=message.get("stop_reason") or "",
         text=said.text,
         usage=_usage(usage) if isinstance(usage, Mapping) and usage else None,
-        tool_calls=said.tool_calls,
+        tool_calls=list(said.tool_calls),
         tool_results=[
             ToolResult(str(block.get("tool_use_id", "")), block.get("content"))
             for said in mappings(request.get("messages"))

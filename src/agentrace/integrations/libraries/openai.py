@@ -44,7 +44,7 @@ def answer(responses: Sequence[Any]) -> Sequence[Message]:
     if whole is not None:
         return of_output(mappings(whole.get("output")) or arrived(parts))
     made = [one for part in parts for one in mappings(part.get("data")) if "b64_json" in one or "url" in one]
-    pictures = [media("image", one.get("b64_json") or one.get("url")) for one in made]
+    pictures = tuple(media("image", one.get("b64_json") or one.get("url")) for one in made)
     heard = [part["text"] for part in parts[-1:] if isinstance(part.get("text"), str)]
     told = [Message("assistant", "".join(heard), media=pictures)] if pictures or heard else []
     return [*of_choices(parts), *told]
