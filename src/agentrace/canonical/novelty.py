@@ -24,7 +24,7 @@ from agentrace.errors import CorruptRecord
 
 MARK: Final = 16
 """Bytes of the digests by which something is known again."""
-SMALL: Final = 64
+SMALL: Final = 32
 """Encoded bytes below which a value that stands in another is told each time."""
 LEVELS: Final = 8
 """Levels of nesting below which nothing inside a payload is looked up."""
@@ -76,11 +76,10 @@ class NewReader(Reader):
         return super()._json(value, depth)
 
     def _dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
-        parts = ((key, self._part(item, depth + 1)) for key, item in value.items())
-        told = [(key, part) for key, part in parts if part is not KNOWN]
+        parts = {key: self._part(item, depth + 1) for key, item in value.items()}
         if all(type(key) is str for key in value):
-            return dict(told)
-        return {"$dict": [[key, part] for key, part in told]} if told else {}
+            return {key: part for key, part in parts.items() if part is not KNOWN}
+        return {"$dict": [[key] if part is KNOWN else [key, part] for key, part in parts.items()]}
 
     def _part(self, value: Any, depth: int) -> Any:
         """What is new of a value that stands in another."""
