@@ -60,6 +60,15 @@ class NewReader(Reader):
         return None if told is KNOWN else told, met
 
     def _json(self, value: Any, depth: int) -> Any:
+        if depth == 0:
+            try:
+                return self._news(value, 0)
+            except RecursionError:  # it takes more of the stack than a plain reading, and what it met it has not told
+                self._met = {}
+                return self._whole._json(value, 0)
+        return self._news(value, depth)
+
+    def _news(self, value: Any, depth: int) -> Any:
         cls = type(value)
         if depth > MAX_NESTING:
             return super()._json(value, depth)
