@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from agentrace import events
 from agentrace.errors import StoreError
 from agentrace.index import Watching, database, opened, rebuild
 from agentrace.query import Runs
@@ -68,31 +69,40 @@ def test_a_run_that_goes_on_is_told_further(tmp_path: Path) -> None:
     run = process.run("agent")
     outer = run.step("agent", "plan", 1)
     of_store(tmp_path)
-    inner = run.step("model", "openai.chat.completions", 2, {"model": "gpt-5", "messages": []}, parent=outer, **MODEL)
+    history: list[Any] = [{"role": "user", "content": "What is it? " * 40}]
+    asked = {"model": "gpt-5", "messages": history}
+    inner = run.step("model", "openai.chat.completions", 2, asked, parent=outer, **MODEL)
     run.exchange(inner, 3, 5, body=completion("the answer"))
     of_store(tmp_path)
-    run.event(events_of("Logged"), outer, 6, "half-way")
+    run.event(events.Logged, outer, 6, "half-way")
     run.answered(inner, 7)
     between = of_store(tmp_path)
-    run.done(outer, 8, "done")
-    run.event(events_of("Scored"), outer, 9, "quality", 0.5)
-    run.end(10)
+    history += [{"role": "assistant", "content": "the answer"}, {"role": "user", "content": "And then?"}]
+    again = run.step("model", "openai.chat.completions", 8, asked, parent=outer, **MODEL)
+    run.exchange(again, 9, 10, body=completion("no more"))
+    run.answered(again, 10)
+    run.event(events.Scored, outer, 11, "quality", 0.5)
 
     with opened(Store(tmp_path)) as session:
         assert session.indexed is not None
-        assert session.indexed.events == 3
-        assert one(session, "SELECT path FROM steps WHERE step_id = 2") == "/plan#0/openai.chat.completions#0"
-        assert one(session, "SELECT count(*) FROM texts WHERE part = 'output' AND text LIKE '%the answer%'") == 1
+        assert session.indexed.events == 7
+        assert one(session, "SELECT path FROM steps WHERE step_id = 3") == "/plan#0/openai.chat.completions#0"
+        told = session.connection.execute("SELECT step_id, role, text FROM messages ORDER BY ALL").fetchall()
+        assert one(session, "SELECT count(*) FROM texts WHERE text LIKE '%What is it%'") == 1
+    going_on = of_store(tmp_path)
+    assert going_on == made_anew(tmp_path)
+    run.done(outer, 12, "done")
+    run.end(13)
     process.close()
 
-    assert between != of_store(tmp_path) == made_anew(tmp_path)
-
-
-def events_of(name: str) -> Any:
-    """A type of event."""
-    from agentrace import events
-
-    return getattr(events, name)
+    question = history[0]["content"]
+    assert told == [
+        (2, "assistant", "the answer"),
+        (2, "user", question),
+        (3, "assistant", "no more"),
+        (3, "user", "And then?"),
+    ]
+    assert between != going_on != of_store(tmp_path) == made_anew(tmp_path)
 
 
 def test_nothing_is_done_where_nothing_is_new(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.events import RUN_STEP, StepDispatched, decode
 from agentrace.ids import format_run_id
 from agentrace.index.loading import insert, lines
-from agentrace.index.reading import Rows, rows_of, run_row, unreadable_row
+from agentrace.index.reading import Before, Rows, rows_of, run_row, unreadable_row
 from agentrace.index.rows import ProgressRow, RunRow
 from agentrace.index.statements import statement
 from agentrace.query import (
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 ROWS_AT_ONCE: Final = 60_000
 TEXT_AT_ONCE: Final = 32 << 20
-_FORGOTTEN: Final = ("run", "step", "event", "text", "message", "sum")
+_FORGOTTEN: Final = ("run", "step", "event", "text", "message", "mark", "sum")
 _GOING_ON: Final = Replayable(because=("the run is still going on",))
 
 
@@ -53,7 +53,6 @@ class Known(Struct, frozen=True):
     stamp: str
     last_seq: int
     facts: str
-    seen: bytes | None
 
 
 class Indexed(Struct):
@@ -117,9 +116,7 @@ class Indexer:
     def _index(self, entry: RunEntry) -> None:
         known = self._known.get(entry.run_id)
         try:
-            if known is not None and known.state == "live" and _is_current(known.facts):
-                self._go_on(entry, known)
-            else:
+            if known is None or known.state != "live" or not self._go_on(entry, known):
                 self._anew(entry, known)
         except RunNotFound:
             return  # it was removed in this moment
@@ -139,28 +136,39 @@ class Indexer:
             rows, run, facts, last_seq = Rows(), unreadable_row(key, entry.run_id, error.what), {}, 0
         self._add(entry, rows, run, _progress_row(key, entry, record, self._stamps, last_seq, facts))
 
-    def _go_on(self, entry: RunEntry, known: Known) -> None:
-        """Tell what is new of a run that was going on when it was told last."""
+    def _go_on(self, entry: RunEntry, known: Known) -> bool:
+        """Tell what is new of a run that goes on; ``False`` if it is better told from its beginning.
+
+        One that is over is: what it means as a whole takes its whole record, and that will not change any more.
+        """
         source = self._source.source(entry.run_id)
+        if source.state != "live" or not _is_current(known.facts):
+            return False
         new = list(source.events(known.last_seq))
-        if not new and source.state == "live":
-            return
-        window = _Window(source, self._touched(known, new), new)
-        record = RunRecord(window)
+        if not new:
+            return True
+        record = RunRecord(_Window(source, self._touched(known, new), new))
         try:
-            outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys()
-            paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer)))
-            rows = rows_of(known.run_key, record, known.last_seq, paths=paths)
-            told = summary(record, _going_on) if record.live else summary(self._source.record(entry.run_id), meaning)
-            run = run_row(known.run_key, record, told)
+            rows = rows_of(known.run_key, record, known.last_seq, before=self._before(known, record))
+            run = run_row(known.run_key, record, summary(record, _going_on))
         except CorruptRecord:
-            self._anew(entry, known)
-            return
+            return False
         facts = {**msgspec.json.decode(known.facts, type=dict[str, str]), **record.facts_versions()}
         last_seq = max(known.last_seq, record.trace.run.last_seq)
         self._batch.retold.append((known.run_key, [row.step_id for row in rows.steps]))
         self._batch.replaced.append(known.run_key)
         self._add(entry, rows, run, _progress_row(known.run_key, entry, record, self._stamps, last_seq, facts))
+        return True
+
+    def _before(self, known: Known, record: RunRecord) -> Before:
+        """What was told of a run, as far as that matters for what is new."""
+        outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys()
+        paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer)))
+        messages, texts = (
+            [mark for (mark,) in self._all(statement("marks"), run_key=known.run_key, of=of)]
+            for of in ("messages", "texts")
+        )
+        return Before(paths, messages, texts)
 
     def _touched(self, known: Known, new: Sequence[bytes]) -> Sequence[int]:
         """The seqs of earlier events that are needed to tell the new ones."""
@@ -178,7 +186,7 @@ class Indexer:
         batch.size += len(rows.events) + len(rows.steps) + len(rows.texts) + len(rows.messages)
         batch.text += sum(len(row.text) for row in rows.texts)
         self._known[entry.run_id] = Known(
-            progress.run_key, progress.state, progress.stamp, progress.last_seq, progress.facts, None
+            progress.run_key, progress.state, progress.stamp, progress.last_seq, progress.facts
         )
         self.done.runs += 1
         self.done.events += len(rows.events)
@@ -195,7 +203,7 @@ class Indexer:
             self._delete(batch.replaced, ("progress", "run_rows", "sum_rows"))
             for key, steps in batch.retold:
                 connection.execute(statement("forget_steps"), {"run_key": key, "steps": steps})
-            for kind in ("steps", "events", "texts", "messages"):
+            for kind in ("steps", "events", "texts", "messages", "marks"):
                 insert(connection, [row for rows in batch.rows for row in getattr(rows, kind)])
             connection.execute(statement("add_sums"), {"run_keys": keys})
             with lines(connection, "run_rows", batch.runs) as (source, columns):
@@ -284,7 +292,6 @@ def _progress_row(
         stamps.get(entry.run_id, ""),
         last_seq,
         msgspec.json.encode(facts).decode(),
-        None,
     )
 
 

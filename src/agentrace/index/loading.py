@@ -23,7 +23,7 @@ _HALVES: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _REPLACEMENT: Final = "\ufffd".encode()
 _LONGEST: Final = 1 << 30
 """Bytes of one row that are read; a row is one object, and the reader wants to know how large one may be."""
-_SELECTED: Final = {"seen": "from_base64(seen)"}
+_SELECTED: Final = {"mark": "from_base64(mark)"}
 """Columns that JSON has no word for."""
 
 

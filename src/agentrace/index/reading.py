@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -21,11 +21,35 @@ from agentrace.events import (
 from agentrace.fold import StepState, retries
 from agentrace.ids import format_run_id
 from agentrace.index.bodies import Teller, Told, json_text, preview
-from agentrace.index.rows import EventRow, MessageRow, RunRow, StepRow, TextRow, or_none
-from agentrace.query import MEANT, RunRecord, StepMeaning, Summary, in_one_line, output_of, step_meaning
+from agentrace.index.rows import EventRow, MarkRow, MessageRow, RunRow, StepRow, TextRow, or_none
+from agentrace.query import (
+    MEANT,
+    Conversations,
+    InputTexts,
+    Message,
+    RunRecord,
+    StepMeaning,
+    Summary,
+    in_one_line,
+    output_of,
+    step_meaning,
+)
 
 _NOTHING: Final = StepMeaning()
-_NO_PATHS: Final[Mapping[int, str]] = {}
+
+
+class Before(Struct, frozen=True):
+    """What was told of a run that goes on."""
+
+    paths: Mapping[int, str] = {}
+    """Where steps are that enclose new ones, and that nothing new belongs to."""
+    messages: Collection[bytes] = ()
+    """Marks of the messages that were told."""
+    texts: Collection[bytes] = ()
+    """The same of the texts of inputs."""
+
+
+_NOTHING_BEFORE: Final = Before()
 
 
 class Rows(Struct):
@@ -35,6 +59,7 @@ class Rows(Struct):
     events: list[EventRow] = []
     texts: list[TextRow] = []
     messages: list[MessageRow] = []
+    marks: list[MarkRow] = []
 
 
 def rows_of(
@@ -43,14 +68,13 @@ def rows_of(
     after: int = 0,
     *,
     meanings: Mapping[int, StepMeaning] | None = None,
-    paths: Mapping[int, str] = _NO_PATHS,
+    before: Before = _NOTHING_BEFORE,
 ) -> Rows:
     """The rows of what comes after the seq ``after``. Raises ``CorruptRecord``.
 
-    ``meanings`` are those of the model steps, where they are known already; ``paths`` those of steps that are not in
-    the record given here, because nothing of them is new.
+    ``meanings`` are those of the model steps, where they are known already.
     """
-    reading = _Reading(run_key, record, after, paths)
+    reading = _Reading(run_key, record, after, before)
     steps = record.trace.steps
     first: dict[int, int] = {}
     last: dict[int, int] = {}
@@ -75,10 +99,12 @@ def _meaning(record: RunRecord, step: StepState, known: Mapping[int, StepMeaning
 
 
 class _Reading:
-    def __init__(self, run_key: int, record: RunRecord, after: int, paths: Mapping[int, str]) -> None:
+    def __init__(self, run_key: int, record: RunRecord, after: int, before: Before) -> None:
         self.rows = Rows()
         self._after = after
-        self._paths = paths
+        self._paths = before.paths
+        self._conversations = Conversations(record, before.messages)
+        self._texts = InputTexts(record, before.texts)
         self._run_key = run_key
         self._record = record
         self._teller = Teller()
@@ -134,6 +160,8 @@ class _Reading:
                 last,
             )
         )
+        if step.kind in MEANT:
+            self._messages(step)
         if failure is not None and step.ended is not None and step.ended.seq > self._after:
             self._text(step.id, "error", _error_text(failure))
 
@@ -144,16 +172,37 @@ class _Reading:
     def _input(self, step: StepState) -> str | None:
         told = self._inputs.get(step.id)
         if told is not None:
-            self._text(step.id, "input", told.text if told.whole else self._whole_input(step))
+            self._text(step.id, "input", self._new_input(step))
         elif bytes(step.dispatched.input) != bytes(NO_VALUE):
             told = self._teller.value(step.dispatched.input)  # its beginning was told before
         return None if told is None else preview(told.text)
 
-    def _whole_input(self, step: StepState) -> str:
+    def _new_input(self, step: StepState) -> str:
         try:
-            return json_text(self._record.values.json(step.dispatched.input))
+            found = self._texts.new(step)
         except AgentraceError as error:
             return error.what
+        self._mark("texts", found.seen)
+        return found.text
+
+    def _messages(self, step: StepState) -> None:
+        """The messages that a model step added, once it is over: the record of a live run may have more of it."""
+        if self._record.live and (step.ended is None or step.ended.seq <= self._after):
+            return
+        try:
+            found = self._conversations.added(step)
+        except AgentraceError:
+            return  # `texts` says what cannot be read
+        if found is None:
+            return
+        self._mark("messages", found.seen)
+        told = [(placed.position, "input", placed.message) for placed in found.asked]
+        told += [(found.length + at, "output", message) for at, message in enumerate(found.answer)]
+        self.rows.messages += [_message_row(self._run_key, step.id, *one) for one in told]
+
+    def _mark(self, of: str, marks: Iterable[bytes]) -> None:
+        if self._record.live:
+            self.rows.marks += [MarkRow(self._run_key, of, mark) for mark in marks]
 
     def _output(self, step: StepState) -> str | None:
         if step.ended is None:
@@ -171,6 +220,26 @@ class _Reading:
     def _text(self, step_id: int, part: str, text: str) -> None:
         if text:
             self.rows.texts.append(TextRow(self._run_key, step_id, part, text))
+
+
+def _message_row(run_key: int, step_id: int, position: int, direction: str, message: Message) -> MessageRow:
+    return MessageRow(
+        run_key,
+        step_id,
+        position,
+        direction,
+        message.role,
+        or_none(message.text),
+        or_none(message.reasoning),
+        or_none(message.refusal),
+        or_none(message.name),
+        or_none(message.tool_call_id),
+        message.failed,
+        json_text(message.tool_calls) if message.tool_calls else None,
+        json_text(message.served) if message.served else None,
+        or_none(message.citations),
+        json_text(message.media) if message.media else None,
+    )
 
 
 def _error_text(failure: Failure) -> str:

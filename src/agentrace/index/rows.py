@@ -124,10 +124,22 @@ class MessageRow(Struct):
     role: str
     text: str | None
     reasoning: str | None
+    refusal: str | None
     name: str | None
     tool_call_id: str | None
+    failed: bool
     tool_calls: str | None
+    served: str | None
+    citations: Sequence[str] | None
     media: str | None
+
+
+class MarkRow(Struct):
+    """A row of ``mark_rows``."""
+
+    run_key: int
+    of: str
+    mark: bytes
 
 
 class ProgressRow(Struct):
@@ -139,7 +151,6 @@ class ProgressRow(Struct):
     stamp: str
     last_seq: int
     facts: str
-    seen: str | None
 
 
 TABLES: Final[dict[type[Struct], str]] = {
@@ -148,6 +159,7 @@ TABLES: Final[dict[type[Struct], str]] = {
     EventRow: "event_rows",
     TextRow: "text_rows",
     MessageRow: "message_rows",
+    MarkRow: "mark_rows",
     ProgressRow: "progress",
 }
 """The table of each kind of row."""

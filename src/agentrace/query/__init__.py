@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentrace.query.conversations import Added, Conversations, Placed
 from agentrace.query.inferring import Inferred, inferred
 from agentrace.query.keeping import VERSION as DERIVED_VERSION
 from agentrace.query.meanings import Meaning, StepMeaning, meaning, step_meaning
@@ -10,23 +11,44 @@ from agentrace.query.runs import Checked, Listed, Runs
 from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary, in_one_line, status_of, summary
 from agentrace.query.sums import Totals, totals, usage_of
+from agentrace.query.texts import InputTexts, NewText
 from agentrace.query.trees import InferredRow, Note, ProcessRow, Row, StepRow, Tree
 from agentrace.query.values import UNREADABLE, body_of, input_of, json_of, output_of
-from agentrace.store import MEANT, Damage, Facts, Record, RunEntry, RunRecord, Usage, facts_version
+from agentrace.store import (
+    MEANT,
+    Damage,
+    Facts,
+    Media,
+    Message,
+    Record,
+    RunEntry,
+    RunRecord,
+    ServedCall,
+    ToolCall,
+    Usage,
+    facts_version,
+)
 
 __all__ = [
     "DERIVED_VERSION",
     "MEANT",
     "UNREADABLE",
+    "Added",
     "Checked",
+    "Conversations",
     "Damage",
     "Facts",
     "Head",
     "Inferred",
     "InferredRow",
+    "InputTexts",
     "Listed",
     "Meaning",
+    "Media",
+    "Message",
+    "NewText",
     "Note",
+    "Placed",
     "ProcessRow",
     "Record",
     "Replayable",
@@ -35,9 +57,11 @@ __all__ = [
     "RunRecord",
     "Runs",
     "RunsSource",
+    "ServedCall",
     "StepMeaning",
     "StepRow",
     "Summary",
+    "ToolCall",
     "Totals",
     "Tree",
     "Usage",

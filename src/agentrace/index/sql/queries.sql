@@ -2,7 +2,7 @@
 
 -- name: known_runs
 -- What is indexed, and how far.
-SELECT run_key, run_id, state, stamp, last_seq, facts, seen FROM progress;
+SELECT run_key, run_id, state, stamp, last_seq, facts FROM progress;
 
 -- name: touched_events
 -- The events, among those that are indexed, of steps that something new belongs to; and what the run itself is told by.
@@ -41,6 +41,13 @@ DELETE FROM text_rows WHERE run_key IN (SELECT unnest($run_keys));
 
 -- name: forget_message_rows
 DELETE FROM message_rows WHERE run_key IN (SELECT unnest($run_keys));
+
+-- name: forget_mark_rows
+DELETE FROM mark_rows WHERE run_key IN (SELECT unnest($run_keys));
+
+-- name: marks
+-- What of a run that goes on was told.
+SELECT mark FROM mark_rows WHERE run_key = $run_key AND of = $of;
 
 -- name: forget_sum_rows
 DELETE FROM sum_rows WHERE run_key IN (SELECT unnest($run_keys));

@@ -18,8 +18,14 @@ CREATE TABLE progress (
     state           VARCHAR NOT NULL,       -- as its store tells it: live, unsealed, sealed
     stamp           VARCHAR NOT NULL,       -- what its segments were when it was indexed: another stamp, another record
     last_seq        UBIGINT NOT NULL,       -- the last event that is in the tables below
-    facts           VARCHAR NOT NULL,       -- JSON: integrations that told what its calls mean, and their versions
-    seen            BLOB                    -- what its conversations and texts have told (16-byte digests), if it goes on
+    facts           VARCHAR NOT NULL        -- JSON: integrations that told what its calls mean, and their versions
+);
+
+-- Of runs that go on: what of their conversations and inputs was told, so that it is not told again.
+CREATE TABLE mark_rows (
+    run_key         UINTEGER NOT NULL,
+    of              VARCHAR NOT NULL,       -- messages, texts
+    mark            BLOB NOT NULL           -- 16 bytes
 );
 
 -- One row for each run.
@@ -136,15 +142,19 @@ CREATE TABLE text_rows (
 CREATE TABLE message_rows (
     run_key         UINTEGER NOT NULL,
     step_id         UINTEGER NOT NULL,
-    position        UINTEGER NOT NULL,      -- among the messages of its step's request, from 0; the answer comes after
+    position        UINTEGER NOT NULL,      -- among the messages of its step's request, from 0; then comes the answer
     direction       VARCHAR NOT NULL,       -- input (sent to the model), output (its answer)
     role            VARCHAR NOT NULL,       -- system, developer, user, assistant, tool
     text            VARCHAR USING COMPRESSION zstd,
     reasoning       VARCHAR USING COMPRESSION zstd,
-    name            VARCHAR,
+    refusal         VARCHAR,                -- why the model does not answer
+    name            VARCHAR,                -- who says it, where there are several of a role
     tool_call_id    VARCHAR,                -- of a tool's result: the call that it answers
+    failed          BOOLEAN NOT NULL,       -- whether it tells that a tool failed
     tool_calls      VARCHAR,                -- JSON: [{id, name, arguments}]
-    media           VARCHAR                 -- JSON: what else was in it
+    served          VARCHAR,                -- JSON: calls of tools that the provider ran: [{id, name, arguments, result}]
+    citations       VARCHAR[],              -- what the text refers to
+    media           VARCHAR                 -- JSON: what else was in it: [{kind, mime, size, source}]
 );
 
 -- Sums over the steps of a run by day, kind and model: what reports over many runs add up.

@@ -49,8 +49,8 @@ FROM event_rows e JOIN run_rows r USING (run_key);
 -- Messages of conversations, each once in its run.
 CREATE VIEW messages AS
 SELECT
-    r.run_id, m.step_id, m.position, m.direction, m.role, m.text, m.reasoning, m.name, m.tool_call_id, m.tool_calls,
-    m.media, r.name AS run_name, r.session_id, m.run_key
+    r.run_id, m.step_id, m.position, m.direction, m.role, m.text, m.reasoning, m.refusal, m.name, m.tool_call_id,
+    m.failed, m.tool_calls, m.served, m.citations, m.media, r.name AS run_name, r.session_id, m.run_key
 FROM message_rows m JOIN run_rows r USING (run_key);
 
 -- What can be searched.
