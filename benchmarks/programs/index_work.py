@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from agentrace.config import load
-from agentrace.index import database, rebuild
-from agentrace.index.loading import insert
+from agentrace.index import Watching, database, rebuild
+from agentrace.index.loading import as_lines, insert
 from agentrace.index.rows import EventRow
 from agentrace.store import Store
 
@@ -46,7 +46,7 @@ def _rebuilt(home: Path) -> dict[str, Any]:
     source = Store(home)
     count = len(source.entries)
     began = time.perf_counter()
-    done = rebuild(source)
+    done = rebuild(source, Watching(processes=os.cpu_count() or 1))
     return {"seconds": time.perf_counter() - began, "events": done.events, "runs": count}
 
 
@@ -67,7 +67,7 @@ def _inserted(home: Path, rows: int) -> dict[str, Any]:
     began = time.perf_counter()
     for first in range(0, rows, _AT_ONCE):
         connection.begin()
-        insert(connection, made[first : first + _AT_ONCE])
+        insert(connection, "event_rows", [as_lines(made[first : first + _AT_ONCE])])
         connection.commit()
     took = time.perf_counter() - began
     connection.close()

@@ -6,6 +6,8 @@ only those are read again that belong to steps which something new belongs to.
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,23 +17,13 @@ from msgspec import Struct
 from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.events import RUN_STEP, StepDispatched, decode
 from agentrace.ids import format_run_id
-from agentrace.index.loading import insert, lines
-from agentrace.index.reading import Before, Rows, rows_of, run_row, unreadable_row
-from agentrace.index.rows import ProgressRow, RunRow
+from agentrace.index.loading import insert, readable
+from agentrace.index.reading import Before, rows_of, run_row
+from agentrace.index.rows import TABLES, ProgressRow
 from agentrace.index.statements import statement
-from agentrace.query import (
-    Damage,
-    Meaning,
-    Record,
-    Replayable,
-    RunEntry,
-    RunRecord,
-    RunsSource,
-    Totals,
-    facts_version,
-    meaning,
-    summary,
-)
+from agentrace.index.telling import Task, Told, going_on, tell, told
+from agentrace.index.workers import workers
+from agentrace.query import Damage, Record, RunEntry, RunRecord, RunsSource, facts_version, summary
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,9 +32,10 @@ Progress = Callable[[int, int], None]
 """Told how many of how many runs are done."""
 
 ROWS_AT_ONCE: Final = 60_000
-TEXT_AT_ONCE: Final = 32 << 20
-_FORGOTTEN: Final = ("run", "step", "event", "text", "message", "mark", "sum")
-_GOING_ON: Final = Replayable(because=("the run is still going on",))
+BYTES_AT_ONCE: Final = 64 << 20
+ALONE_SECONDS: Final = 1.0
+"""How long a pass takes before other processes are started to help with it."""
+_ROWS: Final = [table for table in TABLES.values() if table.endswith("_rows")] + ["sum_rows"]
 
 
 class Known(Struct, frozen=True):
@@ -67,13 +60,19 @@ class Indexer:
     """One pass over a source of runs, into an index that is open for writing."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, source: RunsSource, stamps: Mapping[bytes, str], progress: Progress
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: RunsSource,
+        stamps: Mapping[bytes, str],
+        progress: Progress,
+        processes: int = 1,
     ) -> None:
         self.done = Indexed()
         self._connection = connection
         self._source = source
         self._stamps = stamps
         self._progress = progress
+        self._processes = processes
         self._known: dict[bytes, Known] = {}
         self._next_key = 1
         self._batch = _Batch()
@@ -88,9 +87,8 @@ class Indexer:
         self._forget([self._known.pop(run_id).run_key for run_id in gone])
         current: dict[str, bool] = {}
         todo = [entry for entry in entries if self._is_new(entry, current)]
-        for done, entry in enumerate(todo):
+        for done, _ in enumerate(self._each(todo)):
             self._progress(done, len(todo))
-            self._index(entry)
             if self._batch.is_full:
                 self._write()
         self._write()
@@ -113,35 +111,49 @@ class Indexer:
             current[known.facts] = _is_current(known.facts)
         return not current[known.facts]
 
-    def _index(self, entry: RunEntry) -> None:
-        known = self._known.get(entry.run_id)
-        try:
+    def _each(self, todo: Sequence[RunEntry]) -> Iterator[None]:
+        """Tell one run after the other; with more processes once it takes long."""
+        until = time.monotonic() + ALONE_SECONDS
+        for at, entry in enumerate(todo):
+            if self._processes > 1 and time.monotonic() > until and len(todo) - at > self._processes:
+                yield from self._together(todo[at:])
+                return
+            yield
+            known = self._known.get(entry.run_id)
             if known is None or known.state != "live" or not self._go_on(entry, known):
-                self._anew(entry, known)
+                self._anew(entry)
+
+    def _together(self, todo: Sequence[RunEntry]) -> Iterator[None]:
+        tasks = map(self._task, todo)  # none of these runs goes on: those are the newest, and would cost one look
+        with workers(self._source.root, self._processes) as team:
+            for told in team.told(tasks):
+                yield
+                if told is not None:
+                    self._add(told)
+
+    def _anew(self, entry: RunEntry) -> None:
+        """Tell a run from its beginning."""
+        try:
+            self._add(tell(self._task(entry), self._source.record(entry.run_id)))
         except RunNotFound:
             return  # it was removed in this moment
 
-    def _anew(self, entry: RunEntry, known: Known | None) -> None:
-        """Tell a run from its beginning."""
+    def _task(self, entry: RunEntry) -> Task:
+        known = self._known.get(entry.run_id)
         if known is not None:
             self._batch.forgotten.append(known.run_key)
         key, self._next_key = self._next_key, self._next_key + 1
-        record = self._source.record(entry.run_id)
-        try:
-            meant = _going_on(record) if record.live else meaning(record)
-            rows = rows_of(key, record, meanings=None if record.live else meant.steps)
-            run = run_row(key, record, summary(record, lambda _: meant))
-            facts, last_seq = record.facts_versions(), record.trace.run.last_seq
-        except CorruptRecord as error:
-            rows, run, facts, last_seq = Rows(), unreadable_row(key, entry.run_id, error.what), {}, 0
-        self._add(entry, rows, run, _progress_row(key, entry, record, self._stamps, last_seq, facts))
+        return Task(entry.run_id, key, entry.state, self._stamps.get(entry.run_id, ""))
 
     def _go_on(self, entry: RunEntry, known: Known) -> bool:
         """Tell what is new of a run that goes on; ``False`` if it is better told from its beginning.
 
         One that is over is: what it means as a whole takes its whole record, and that will not change any more.
         """
-        source = self._source.source(entry.run_id)
+        try:
+            source = self._source.source(entry.run_id)
+        except RunNotFound:
+            return True
         if source.state != "live" or not _is_current(known.facts):
             return False
         new = list(source.events(known.last_seq))
@@ -150,14 +162,22 @@ class Indexer:
         record = RunRecord(_Window(source, self._touched(known, new), new))
         try:
             rows = rows_of(known.run_key, record, known.last_seq, before=self._before(known, record))
-            run = run_row(known.run_key, record, summary(record, _going_on))
+            run = run_row(known.run_key, record, summary(record, going_on))
         except CorruptRecord:
             return False
         facts = {**msgspec.json.decode(known.facts, type=dict[str, str]), **record.facts_versions()}
-        last_seq = max(known.last_seq, record.trace.run.last_seq)
-        self._batch.retold.append((known.run_key, [row.step_id for row in rows.steps]))
+        progress = ProgressRow(
+            known.run_key,
+            format_run_id(entry.run_id),
+            "live",
+            self._stamps.get(entry.run_id, ""),
+            max(known.last_seq, record.trace.run.last_seq),
+            msgspec.json.encode(facts).decode(),
+        )
+        one = told(entry.run_id, rows, run, progress)
+        self._batch.retold.append((known.run_key, one.steps))
         self._batch.replaced.append(known.run_key)
-        self._add(entry, rows, run, _progress_row(known.run_key, entry, record, self._stamps, last_seq, facts))
+        self._add(one)
         return True
 
     def _before(self, known: Known, record: RunRecord) -> Before:
@@ -178,38 +198,33 @@ class Indexer:
         found = self._all(statement("touched_events"), run_key=known.run_key, steps=sorted(touched))
         return [seq for (seq,) in found if seq <= known.last_seq]
 
-    def _add(self, entry: RunEntry, rows: Rows, run: RunRow, progress: ProgressRow) -> None:
-        batch = self._batch
-        batch.rows.append(rows)
-        batch.runs.append(run)
-        batch.progress.append(progress)
-        batch.size += len(rows.events) + len(rows.steps) + len(rows.texts) + len(rows.messages)
-        batch.text += sum(len(row.text) for row in rows.texts)
-        self._known[entry.run_id] = Known(
+    def _add(self, one: Told) -> None:
+        progress = one.progress
+        self._batch.add(one)
+        self._known[one.run_id] = Known(
             progress.run_key, progress.state, progress.stamp, progress.last_seq, progress.facts
         )
         self.done.runs += 1
-        self.done.events += len(rows.events)
+        self.done.events += one.events
 
     def _write(self) -> None:
         """One transaction: the rows of some runs, and that they are there."""
         batch, self._batch = self._batch, _Batch()
-        if not batch.runs:
+        if not batch.keys:
             return
-        connection, keys = self._connection, [run.run_key for run in batch.runs]
+        connection = self._connection
         connection.begin()
         try:
-            self._delete(batch.forgotten, ("progress", *(f"{name}_rows" for name in _FORGOTTEN)))
+            self._delete(batch.forgotten, ("progress", *_ROWS))
             self._delete(batch.replaced, ("progress", "run_rows", "sum_rows"))
             for key, steps in batch.retold:
-                connection.execute(statement("forget_steps"), {"run_key": key, "steps": steps})
-            for kind in ("steps", "events", "texts", "messages", "marks"):
-                insert(connection, [row for rows in batch.rows for row in getattr(rows, kind)])
-            connection.execute(statement("add_sums"), {"run_keys": keys})
-            with lines(connection, "run_rows", batch.runs) as (source, columns):
-                connection.execute(f"CREATE OR REPLACE TEMP TABLE new_run_rows AS SELECT {columns} FROM {source}")
-            connection.execute(statement("add_runs"), {"run_keys": keys})
-            insert(connection, batch.progress)
+                connection.execute(statement("forget_steps"), {"run_key": key, "steps": list(steps)})
+            for table in batch.lines.keys() - {"run_rows"}:
+                insert(connection, table, batch.lines[table])
+            connection.execute(statement("add_sums"), {"run_keys": batch.keys})
+            with readable(connection, "run_rows", batch.lines["run_rows"]) as select:
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE new_run_rows AS {select}")
+            connection.execute(statement("add_runs"), {"run_keys": batch.keys})
             connection.commit()
         except BaseException:
             connection.rollback()
@@ -219,7 +234,7 @@ class Indexer:
         """Remove the rows of runs that are gone."""
         if keys:
             self._connection.begin()
-            self._delete(keys, ("progress", *(f"{name}_rows" for name in _FORGOTTEN)))
+            self._delete(keys, ("progress", *_ROWS))
             self._connection.commit()
             self.done.removed += len(keys)
 
@@ -235,21 +250,29 @@ class _Batch:
     """What goes into one transaction."""
 
     def __init__(self) -> None:
-        self.rows: list[Rows] = []
-        self.runs: list[RunRow] = []
-        self.progress: list[ProgressRow] = []
+        self.keys: list[int] = []
+        self.lines: dict[str, list[bytes]] = defaultdict(list)
+        """By table."""
         self.forgotten: list[int] = []
         """Runs whose rows all go, because they are told anew under another key."""
         self.replaced: list[int] = []
         """Runs that are told further."""
-        self.retold: list[tuple[int, list[int]]] = []
+        self.retold: list[tuple[int, Sequence[int]]] = []
         """Their steps whose rows are written again."""
-        self.size = self.text = 0
+        self._rows = self._bytes = 0
+
+    def add(self, one: Told) -> None:
+        """Take in what was told of a run."""
+        self.keys.append(one.progress.run_key)
+        for table, data in one.lines.items():
+            self.lines[table].append(data)
+            self._bytes += len(data)
+        self._rows += one.rows
 
     @property
     def is_full(self) -> bool:
         """Whether it is worth a transaction."""
-        return self.size >= ROWS_AT_ONCE or self.text >= TEXT_AT_ONCE
+        return self._rows >= ROWS_AT_ONCE or self._bytes >= BYTES_AT_ONCE
 
 
 class _Window:
@@ -273,26 +296,6 @@ class _Window:
         if after:
             raise ValueError("a window is read from its beginning")
         return iter(self._events)
-
-
-def _going_on(record: RunRecord) -> Meaning:
-    """What can be said of a run before its end; what takes its whole record to know waits for that."""
-    return Meaning(record.run_id, {}, (), Totals(), _GOING_ON, {})
-
-
-def _progress_row(
-    key: int, entry: RunEntry, record: RunRecord, stamps: Mapping[bytes, str], last_seq: int, facts: dict[str, str]
-) -> ProgressRow:
-    # The state is that of the record as it was read: the list of runs may be older than that.
-    state = "live" if record.live else "sealed" if record.sealed and entry.state == "sealed" else "unsealed"
-    return ProgressRow(
-        key,
-        format_run_id(entry.run_id),
-        state,
-        stamps.get(entry.run_id, ""),
-        last_seq,
-        msgspec.json.encode(facts).decode(),
-    )
 
 
 def _is_current(facts: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,28 +25,31 @@ _LONGEST: Final = 1 << 30
 """Bytes of one row that are read; a row is one object, and the reader wants to know how large one may be."""
 _SELECTED: Final = {"mark": "from_base64(mark)"}
 """Columns that JSON has no word for."""
+_KINDS: Final = {table: kind for kind, table in TABLES.items()}
 
 
-def insert(connection: duckdb.DuckDBPyConnection, rows: Sequence[Struct]) -> None:
-    """Add rows of one kind to their table."""
-    if rows:
-        table = TABLES[type(rows[0])]
-        with lines(connection, table, rows) as (source, columns):
-            connection.execute(f"INSERT INTO {table} BY NAME SELECT {columns} FROM {source}")
+def as_lines(rows: Sequence[Struct]) -> bytes:
+    """Rows of one kind as lines of JSON."""
+    return _HALVES.sub(_REPLACEMENT, _encode_lines(rows))
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, data: Iterable[bytes]) -> None:
+    """Add rows to a table."""
+    with readable(connection, table, data) as select:
+        connection.execute(f"INSERT INTO {table} BY NAME {select}")
 
 
 @contextmanager
-def lines(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Struct]) -> Generator[tuple[str, str]]:
-    """What stands behind FROM, and behind SELECT, to read ``rows`` as those of ``table``."""
-    data = _HALVES.sub(_REPLACEMENT, _encode_lines(rows))
+def readable(connection: duckdb.DuckDBPyConnection, table: str, data: Iterable[bytes]) -> Generator[str]:
+    """The SELECT that reads lines as rows of ``table``."""
     types = _types(connection, table)
-    names = type(rows[0]).__struct_fields__
+    names = _KINDS[table].__struct_fields__
     typed = ", ".join(f"{name}: '{'VARCHAR' if name in _SELECTED else types[name]}'" for name in names)
     selected = ", ".join(f"{_SELECTED[name]} AS {name}" if name in _SELECTED else name for name in names)
-    with _readable(data) as path:
-        size = min(_LONGEST, max(len(data), 1 << 20))
-        form = f"format = 'newline_delimited', columns = {{{typed}}}, maximum_object_size = {size}"
-        yield f"read_json('{path}', {form})", selected
+    with _in_memory(data) as (path, size):
+        longest = min(_LONGEST, max(size, 1 << 20))
+        form = f"format = 'newline_delimited', columns = {{{typed}}}, maximum_object_size = {longest}"
+        yield f"SELECT {selected} FROM read_json('{path}', {form})"
 
 
 def _types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -57,18 +60,18 @@ def _types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
 
 
 @contextmanager
-def _readable(data: bytes) -> Generator[str]:
-    """A path under which the engine reads these bytes: in memory where the system has such files."""
+def _in_memory(data: Iterable[bytes]) -> Generator[tuple[str, int]]:
+    """A path under which the engine reads these bytes, in memory where the system has such files; and their number."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("agentrace-rows", os.MFD_CLOEXEC)
         try:
             with open(fd, "wb", closefd=False) as file:
-                file.write(data)
-            yield f"/proc/self/fd/{fd}"
+                file.writelines(data)
+            yield f"/proc/self/fd/{fd}", os.fstat(fd).st_size
         finally:
             os.close(fd)
         return
-    with tempfile.NamedTemporaryFile(prefix="agentrace-rows-") as file:  # private to this user
-        file.write(data)
-        file.flush()
-        yield file.name.replace("'", "''")
+    with tempfile.NamedTemporaryFile(prefix="agentrace-rows-") as private:
+        private.writelines(data)
+        private.flush()
+        yield private.name.replace("'", "''"), private.tell()

@@ -40,10 +40,12 @@ def unseen(_: int, __: int) -> None:
 
 
 class Watching(Struct, frozen=True):
-    """What is told while an index is opened."""
+    """How an index is brought up to date, and what is told meanwhile."""
 
     progress: Progress = unseen
     waiting: Waiting = silent
+    processes: int = 1
+    """How many other processes may help where much is new; 1 for none."""
 
 
 class Session(Struct):
@@ -137,7 +139,7 @@ def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
         now = freshness.this_pass(source.entries, stamps := freshness.segment_stamps(source.root))
         connection = _writable(source.root)
         try:
-            indexer = Indexer(connection, source, stamps, watching.progress)
+            indexer = Indexer(connection, source, stamps, watching.progress, watching.processes)
             done = indexer.work()
             connection.close()
         except duckdb.Error as error:
