@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from agentrace.query import Added, Conversations, InputTexts
-from agentrace.testing import StubProvider
+from agentrace.testing import Reply, StubProvider, ToolCall
 from tests.contract.recording import recording
 
 TURNS = 6
@@ -105,7 +105,8 @@ def told(found: Added) -> list[tuple[str, str]]:
 def test_an_agents_loop_tells_each_message_once(agent: str) -> None:
     stub = StubProvider()
     for n in range(TURNS):
-        stub.reply(f"Looking for {n}.", tool_calls=[("find", {"n": n}), ("find", {"n": -n - 1})], reasoning="Hm.")
+        calls = (ToolCall("find", {"n": n}), ToolCall("find", {"n": -n - 1}))
+        stub.answer(Reply(text=f"Looking for {n}.", tool_calls=calls, reasoning="Hm."))
     with stub.serve() as url, recording() as recorded:
         AGENTS[agent](url)
 

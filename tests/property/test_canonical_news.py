@@ -89,18 +89,30 @@ def nothing_is_lost(told: Iterable[Raw], payloads: Payloads, reader: Any, goes_o
         new, met = news.new(data)
         marks += met
         known.update(leaves(new))
-        assert set(leaves(reader.json(data))) <= known
+        assert set(leaves(new)) <= set(leaves(reader.json(data))) <= known
         assert all(len(mark) == 16 for mark in met)
         assert news.new(data)[1] == []
     assert len(marks) == len(set(marks))
 
 
 @SEEN
-@given(st.lists(MESSAGES, max_size=12), SCRIPTS, st.integers(0, 30))
-def test_every_text_of_a_conversation_is_told_when_it_first_comes(start: Any, script: Any, goes_on_at: int) -> None:
+@given(st.lists(MESSAGES, max_size=12), SCRIPTS, st.integers(0, 30), st.integers(1, 4))
+def test_every_text_of_a_conversation_is_told_when_it_first_comes(
+    start: Any, script: Any, goes_on_at: int, every: int
+) -> None:
     encoder, reader, payloads = codec()
 
-    nothing_is_lost(turns(encoder, start, script), payloads, reader, goes_on_at)
+    nothing_is_lost(turns(encoder, start, script)[::every], payloads, reader, goes_on_at)
+
+
+def test_what_grew_by_several_steps_unseen_is_told_whole() -> None:
+    encoder, reader, payloads = codec()
+    history = [{"n": n, "text": f"{n} " * 150} for n in range(20)]
+    told = [encoder.encode(history[:count])[0] for count in (8, 10, 14, 20)]
+    told.append(encoder.encode([*history[:6], "a short end"])[0])
+
+    nothing_is_lost([told[0], told[3]], payloads, reader, 9)
+    nothing_is_lost([told[0], told[4]], payloads, reader, 1)
 
 
 @SEEN

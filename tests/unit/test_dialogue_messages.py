@@ -29,10 +29,10 @@ def dialogue(name: str) -> Dialogue:
 OF_OPENAI, OF_ANTHROPIC = dialogue("openai"), dialogue("anthropic")
 
 
-def said(*told: Any, **named: Any) -> Message:
+def said(role: str, text: str = "", reasoning: str = "", calls: Sequence[ToolCall] = (), **more: Any) -> Message:
     """A message with what it holds as an integration holds it."""
-    held = [tuple(value) if isinstance(value, list) else value for value in told]
-    return Message(*held, **{name: tuple(value) if isinstance(value, list) else value for name, value in named.items()})
+    held: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in more.items()}
+    return Message(role, text, reasoning, tuple(calls), **held)
 
 
 def asked(of: Dialogue, request: Any) -> list[Message]:
@@ -62,7 +62,7 @@ def test_the_messages_of_a_chat() -> None:
     assert asked(OF_OPENAI, request) == [
         said("developer", "Be brief."),
         said("user", "See it?", name="ann"),
-        said("assistant", reasoning="Hm.", tool_calls=[ToolCall("c1", "find", {"q": 1})]),
+        said("assistant", reasoning="Hm.", calls=[ToolCall("c1", "find", {"q": 1})]),
         said("tool", "found", tool_call_id="c1"),
         said("assistant", refusal="No."),
     ]
@@ -144,9 +144,9 @@ def test_the_items_of_a_response_request() -> None:
         said("system", "Be brief."),
         said("user", "Hi", media=[Media("image", "image/png", 8)]),
         said("assistant", reasoning="Think."),
-        said("assistant", tool_calls=[ToolCall("c1", "f", {})]),
+        said("assistant", calls=[ToolCall("c1", "f", {})]),
         said("tool", "done", tool_call_id="c1"),
-        said("assistant", tool_calls=[ToolCall("c2", "sh", "ls")]),
+        said("assistant", calls=[ToolCall("c2", "sh", "ls")]),
         said("tool", "a b", tool_call_id="c2"),
         said("assistant", served=[ServedCall("ws_1", "web_search", {"type": "search", "query": "q"})]),
         said("assistant", media=[Media("item_reference", source="msg_9")]),
@@ -313,7 +313,7 @@ OF_ALL = [found.dialogue for name in library_names() if (found := integration(na
 def test_a_body_that_is_none_is_read_or_fails_as_it_may(of: Dialogue, request: Any, answer: Any, role: str) -> None:
     told: list[Sequence[Message]] = []
     for read in (lambda: asked(of, request), lambda: of.messages(role, request), lambda: of.answer(answer)):
-        with suppress(MALFORMED):
+        with suppress(*MALFORMED):
             told.append(read())
 
     for message in (message for messages in told for message in messages):

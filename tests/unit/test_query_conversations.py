@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from agentrace.query import Added, Conversations, InputTexts, RunRecord, Runs
 from tests.unit.recorded_runs import MODEL, Process, completion, result, streamed
 
-Turn = tuple[list[dict[str, Any]], dict[str, Any]]
+Turn = tuple[list[dict[str, Any]], Any]
 """The messages of a request, and the body of its answer."""
 SYSTEM = {"role": "system", "content": "You are an agent."}
 
@@ -73,6 +74,18 @@ def loop(turns: int, back: Callable[[str], dict[str, Any]]) -> list[Turn]:
 
 
 DUMP = {"refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None}
+
+
+def test_a_last_message_that_is_marked_while_it_is_the_last_is_told_once(tmp_path: Path) -> None:
+    turns = loop(12, assistant)
+    for messages, _ in turns:
+        messages[-1] = user("yes " * 100) | {"cache_control": {"type": "ephemeral"}}
+        messages[1:-1] = [user("yes " * 100) if m["role"] == "user" else m for m in messages[1:-1]]
+
+    found = added(chat(tmp_path, turns))
+
+    assert [[p.message.text for p in one.asked][-1:] for one in found] == [["yes " * 100]] * 12
+    assert sum(len(one.asked) for one in found) == 13
 
 
 @pytest.mark.parametrize(
@@ -253,11 +266,12 @@ def test_what_was_read_before_is_not_read_again(tmp_path: Path) -> None:
     record.shared._resolve = lambda digest: resolved.append(digest) or payload(digest)  # type: ignore[func-returns-value]
 
     found = added(record)
-    before, after = (record.shared.json(record.trace.steps[n].dispatched.input)["messages"] for n in (99, 100))
+    histories = [record.shared.json(step.dispatched.input)["messages"] for step in record.trace.steps.values()]
 
     assert sum(len(one.asked) + len(one.answer) for one in found) == 201
     assert len(resolved) == len(set(resolved)) <= 2 * 100 + 100 // 32
-    assert all(one is other for one, other in zip(before, after, strict=False))
+    pairs = pairwise(histories[3:])
+    assert all(one is other for before, after in pairs for one, other in zip(before, after, strict=False))
 
 
 def test_texts_of_a_loop_are_told_once(tmp_path: Path) -> None:

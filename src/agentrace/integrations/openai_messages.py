@@ -105,22 +105,21 @@ _PARTS: Final = _TEXTS | set(_MEDIA)
 
 
 def _said(item: Json, role: str) -> Message:
-    content, audio = item.get("content"), item.get("audio")
-    parts = mappings(content)
-    calls = [*mappings(item.get("tool_calls")), *(mappings([item.get("function_call")]))]
-    spoken = mapping(audio)
-    kept = [media("audio", spoken.get("data"), "", spoken.get("id"))] if spoken else []
-    notes = [item.get("annotations"), *(part.get("annotations") for part in parts)]
+    content, audio = item.get("content"), mapping(item.get("audio"))
+    parts = () if isinstance(content, str) else mappings(content)
+    calls = [*mappings(item.get("tool_calls")), *mappings([item.get("function_call")])]
+    notes = [note for one in (item, *parts) for note in mappings(one.get("annotations"))]
+    kept = [media("audio", audio.get("data"), "", audio.get("id"))] if audio else []
     return Message(
         role,
-        text=content if isinstance(content, str) and content else _text(parts) or text_of(spoken.get("transcript")),
+        text=text_of(content) or _text(parts) or text_of(audio.get("transcript")),
         reasoning=text_of(item.get("reasoning_content")) or text_of(item.get("reasoning")),
-        tool_calls=tuple(_call(call) for call in calls),
+        tool_calls=tuple([_call(call) for call in calls]),
         tool_call_id=text_of(item.get("tool_call_id")),
         name=text_of(item.get("name")),
-        refusal=text_of(item.get("refusal")) or "".join(text_of(part.get("refusal")) for part in parts),
-        citations=tuple(dict.fromkeys(source for note in notes for source in cited(note))),
-        media=(*_media(parts), *kept),
+        refusal=text_of(item.get("refusal")) or "".join([text_of(part.get("refusal")) for part in parts]),
+        citations=tuple(cited(notes)) if notes else (),
+        media=(*_media(parts), *kept) if parts or kept else (),
     )
 
 
