@@ -16,9 +16,10 @@ import pytest
 from agentrace import events
 from agentrace.errors import StoreError
 from agentrace.index import Watching, database, opened, rebuild
+from agentrace.index.workers import _started
 from agentrace.query import Runs
 from agentrace.store import Store
-from tests.unit.indexes import made_anew, of_store, one
+from tests.unit.indexes import made_anew, of_store, one, said
 from tests.unit.recorded_runs import MODEL, Process, completion
 from tests.unit.travel_run import travel
 
@@ -268,6 +269,31 @@ def test_progress_is_told(tmp_path: Path) -> None:
         pass
 
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_other_processes_help_and_may_die(killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(stored(tmp_path))
+    for number in range(20, 40):
+        run = process.run("more", after_ms=number, number=number)
+        run.done(run.step("tool", "lookup", 1, {"number": number}), 2, number)
+        run.end(3)
+    process.close()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(root: Path) -> subprocess.Popen[bytes]:
+        started.append(_started(root))
+        if killed:
+            started[-1].kill()
+        return started[-1]
+
+    monkeypatch.setattr("agentrace.index.indexing.ALONE_SECONDS", 0.0)
+    monkeypatch.setattr("agentrace.index.workers._started", start)
+    with opened(Store(tmp_path), Watching(processes=2)) as session:
+        told = said(session.connection)
+
+    assert told == made_anew(tmp_path)
+    assert [helper.returncode for helper in started] == [-9, -9]
 
 
 def test_nothing_is_ever_downloaded(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -33,10 +33,6 @@ _decode_task = msgspec.msgpack.Decoder(Task).decode
 _decode_told = msgspec.msgpack.Decoder(Told | None).decode
 
 
-class Broken(Exception):
-    """A worker ended before its time."""
-
-
 @contextmanager
 def workers(root: Path, count: int) -> Generator[Workers]:
     """So many workers on the store at ``root``; they are gone when this is left."""
@@ -51,12 +47,13 @@ class Workers:
     """Processes that tell runs, each served by one thread."""
 
     def __init__(self, root: Path, count: int) -> None:
+        self._root = root
         self._idle: deque[subprocess.Popen[bytes]] = deque(_started(root) for _ in range(count))
         self._all = list(self._idle)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="agentrace-index")
 
     def told(self, tasks: Iterable[Task]) -> Iterator[Told | None]:
-        """What is told of each run, in order; ``None`` for one that is not there any more. Raises ``Broken``."""
+        """What is told of each run, in order; ``None`` for one that is not there any more."""
         given: deque[Future[Told | None]] = deque()
         for task in tasks:
             given.append(self._threads.submit(self._one, task))
@@ -70,24 +67,42 @@ class Workers:
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
             process.kill()
-            with process:
+        self._threads.shutdown()
+        for process in self._all:
+            with suppress(OSError), process:  # closes its pipes, one of which may be broken
                 pass
+            process.wait()
 
     def _one(self, task: Task) -> Told | None:
-        process = self._idle.popleft()
+        """What a worker tells; what this process does where the worker cannot, because it was killed."""
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            _send(process.stdin, _encode(task))
-            answer = _receive(process.stdout)
-        except OSError as error:
-            raise Broken(str(error)) from error
-        finally:
-            self._idle.append(process)
+            process = self._idle.popleft()
+        except IndexError:
+            return _told(Store(self._root), task)
+        try:
+            answer = _asked(process, _encode(task))
+        except OSError:
+            answer = None
         if answer is None:
-            raise Broken(f"it ended with {process.poll()}")
+            return _told(Store(self._root), task)
+        self._idle.append(process)
         told: Told | None = _decode_told(answer)
         return told
+
+
+def _told(store: Store, task: Task) -> Told | None:
+    try:
+        return tell(task, store.record(task.run_id))
+    except RunNotFound:
+        return None
+
+
+def _asked(process: subprocess.Popen[bytes], message: bytes) -> bytes | None:
+    """What a worker answers; ``None`` if it is gone."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    _send(process.stdin, message)
+    return _receive(process.stdout)
 
 
 def _started(root: Path) -> subprocess.Popen[bytes]:
@@ -117,12 +132,7 @@ def main(root: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is told, and ends us
     store = Store(root)
     while (message := _receive(sys.stdin.buffer)) is not None:
-        task = _decode_task(message)
-        try:
-            told: Told | None = tell(task, store.record(task.run_id))
-        except RunNotFound:
-            told = None
-        _send(sys.stdout.buffer, _encode(told))
+        _send(sys.stdout.buffer, _encode(_told(store, _decode_task(message))))
 
 
 if __name__ == "__main__":
