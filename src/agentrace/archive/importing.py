@@ -11,9 +11,9 @@ import msgspec
 from agentrace.archive.reading import TraceFile
 from agentrace.errors import CorruptRecord, RunNotFound, TraceFileError
 from agentrace.ids import format_run_id
-from agentrace.journal.disk import open_private, sync_directory, write_fully
+from agentrace.journal.disk import open_private, sync_directory, take_name, write_fully
 from agentrace.journal.lanes import Place
-from agentrace.journal.segment import TEMPORARY, segment_name, take_name
+from agentrace.journal.segment import TEMPORARY, segment_name
 from agentrace.store import Problem, Record, Store
 
 _FIRST: Final = 1

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from agentrace.journal.disk import open_private, read_fully, same_file, sync_directory, write_new
 from agentrace.journal.frames import HEADER, HEADER_SIZE, MAGIC, Bytes
+from agentrace.journal.store_format import settle
 
 LANE_SUFFIX: Final = ".lane"
 LOCK: Final = "lock"
@@ -48,9 +49,12 @@ class Place(NamedTuple):
         return self.root / "damaged"
 
     def prepare(self) -> None:
-        """Make the store's directories, private, and invisible to git."""
-        for directory in (self.root, self.journal, self.segments):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the store, private, and invisible to git. Raises OSError: ``StoreVersion`` where it is of a format
+        that is not known here, and then nothing is touched.
+        """
+        settle(self.root)
+        for directory in (self.journal, self.segments):
+            directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.root / ".gitignore").exists():
             try:
                 write_new(self.root / ".gitignore", b"*\n")

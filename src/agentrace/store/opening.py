@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from agentrace import events, journal
-from agentrace.errors import StoreError
+from agentrace.errors import StoreError, StoreVersion
 from agentrace.journal import Problem, RunEntry
 from agentrace.journal.lanes import Place
 from agentrace.journal.run_directory import segment_paths
+from agentrace.journal.store_format import format_of
 from agentrace.store.derived import Derived
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
@@ -36,11 +37,20 @@ class Store:
 
     @cached_property
     def _snapshot(self) -> journal.Snapshot:
+        self._check_format()
         # A store that may only be read is read as it is.
         with contextlib.suppress(OSError):
             journal.recover(self.root, tombstone=events.tombstone, timeout=RECOVERY_SECONDS)
         try:
             return journal.Snapshot(self.root)
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+
+    def _check_format(self) -> None:
+        try:
+            format_of(self.root)
+        except StoreVersion:
+            raise
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -51,8 +61,9 @@ class Store:
 
     @cached_property
     def _entries(self) -> list[RunEntry]:
+        snapshot = self._snapshot
         try:
-            return self._snapshot.runs()
+            return snapshot.runs()
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -62,8 +73,9 @@ class Store:
 
     def source(self, run_id: bytes) -> journal.Record:
         """The encoded events and payloads of a run. Raises as ``record`` does."""
+        snapshot = self._snapshot
         try:
-            return self._snapshot.record(run_id)
+            return snapshot.record(run_id)
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
