@@ -26,12 +26,15 @@ COMMANDS: Final = {
     "to-test": "Write a run as a test and its trace file.",
     "export": "Write runs into one file.",
     "import": "Take the runs of a file into the store.",
+    "rm": "Remove runs.",
+    "gc": "Remove what is left over, and no run.",
     "verify": "Check that records are whole and unchanged.",
     "doctor": "Tell whether recording works here, and with what settings.",
     "path": "Print the store directory.",
+    "completion": "Print what lets a shell complete commands, options and runs.",
 }
 """Every command with what it does, in the order of the help. Its module has its name and defines ``command``."""
-_MODULES: Final = {"import": "import_", "to-test": "to_test"}
+_MODULES: Final = {"import": "import_", "to-test": "to_test", "gc": "gc_"}
 """Modules whose command's name is none that a module may have."""
 
 INTERRUPTED: Final = 130

@@ -48,6 +48,11 @@ class Place(NamedTuple):
         """Where a lane file that held damage is kept after its intact frames were sealed."""
         return self.root / "damaged"
 
+    @property
+    def trash(self) -> Path:
+        """Where a run is while it is removed."""
+        return self.root / "trash"
+
     def prepare(self) -> None:
         """Make the store, private, and invisible to git. Raises OSError: ``StoreVersion`` where it is of a format
         that is not known here, and then nothing is touched.

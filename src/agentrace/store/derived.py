@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,9 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decode = msgspec.msgpack.Decoder(_Kept).decode
+_decode_map = msgspec.msgpack.Decoder(dict[bytes, msgspec.Raw]).decode
+_OF_A_RUN: Final = re.compile(r"[0-9a-f]{32}(\.|\Z)")
+_ID: Final = 32
 
 
 class Derived:
@@ -51,6 +56,41 @@ class Derived:
             _replace(path, _encode(_Kept(stamp, msgspec.Raw(data))))
         except OSError:
             self._writable = False  # once is enough to learn that this store is not ours to write
+
+
+    def forget(self, run_ids: Collection[bytes]) -> None:
+        """Remove what was derived from these runs; what is kept of many runs is kept without them. Raises OSError.
+
+        A result of one run has a name that begins with its id; one of many is a map by run id.
+        """
+        gone = {run_id.hex() for run_id in run_ids}
+        for name in _names(self._directory):
+            if name[:_ID] in gone:
+                (self._directory / name).unlink(missing_ok=True)
+            elif not is_of_a_run(name):
+                self._forget_in(self._directory / name, run_ids)
+
+    def _forget_in(self, path: Path, run_ids: Collection[bytes]) -> None:
+        try:
+            kept = _decode(path.read_bytes())
+            results = _decode_map(kept.data)
+        except (OSError, msgspec.DecodeError):
+            return  # nothing of ours, or nothing that anybody could read
+        rest = {run_id: result for run_id, result in results.items() if run_id not in run_ids}
+        if len(rest) < len(results):
+            _replace(path, _encode(_Kept(kept.stamp, msgspec.Raw(_encode(rest)))))
+
+
+def is_of_a_run(name: str) -> bool:
+    """Whether a result of this name was derived from one run, whose id it begins with."""
+    return _OF_A_RUN.match(name) is not None
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _replace(path: Path, data: bytes) -> None:

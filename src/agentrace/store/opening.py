@@ -18,6 +18,7 @@ from agentrace.journal.store_format import format_of
 from agentrace.store.derived import Derived
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
+from agentrace.store.removing import finish_removals
 
 RECOVERY_SECONDS: Final = 5.0
 """How long opening a store seals what dead processes left; the next one goes on
@@ -41,6 +42,7 @@ class Store:
         # A store that may only be read is read as it is.
         with contextlib.suppress(OSError):
             journal.recover(self.root, tombstone=events.tombstone, timeout=RECOVERY_SECONDS)
+            finish_removals(self.root, timeout=RECOVERY_SECONDS)
         try:
             return journal.Snapshot(self.root)
         except OSError as error:
@@ -90,6 +92,10 @@ class Store:
             with contextlib.suppress(OSError):
                 sizes.append(f"{path.name}:{os.stat(path).st_size}")
         return " ".join(sizes)
+
+    def size_of(self, run_id: bytes) -> int:
+        """Bytes on the disk of what is sealed of a run."""
+        return _size(Place(self.root).segments / run_id.hex())
 
     def size(self) -> int:
         """Bytes of all files of the store."""
