@@ -24,7 +24,7 @@ from agentrace.journal.store_format import settle
 
 LANE_SUFFIX: Final = ".lane"
 LOCK: Final = "lock"
-_HIDDEN: Final = ".new-"
+HIDDEN: Final = ".new-"
 _ABANDONED: Final = 86_400.0
 
 
@@ -177,7 +177,7 @@ class LaneDirectory:
     def _create(self) -> None:
         """Make and lock the directory, also when somebody removed it. Raises OSError."""
         self.place.prepare()
-        hidden = self.path.with_name(f"{_HIDDEN}{self.name}-{os.urandom(2).hex()}")
+        hidden = self.path.with_name(f"{HIDDEN}{self.name}-{os.urandom(2).hex()}")
         hidden.mkdir(mode=0o700)
         lock = -1
         try:
@@ -318,7 +318,7 @@ def remove_lane(lane: Path) -> None:
 def remove_abandoned(root: Path) -> None:
     """Remove what a process left that died, a day ago or longer, between making its lane and naming it."""
     try:
-        hidden = [entry for entry in os.scandir(Place(root).journal) if entry.name.startswith(_HIDDEN)]
+        hidden = [entry for entry in os.scandir(Place(root).journal) if entry.name.startswith(HIDDEN)]
         old = [entry for entry in hidden if time.time() - entry.stat().st_mtime > _ABANDONED]
     except OSError:
         return

@@ -12,6 +12,7 @@ from agentrace.query.meanings import Meaning
 from agentrace.query.sources import RunsSource
 from agentrace.query.summaries import Head, Summary
 from agentrace.store import facts_version
+from agentrace.store.derived import run_of
 
 VERSION: Final = 2
 """Raised whenever the same record gives another summary, meaning or head."""
@@ -71,6 +72,11 @@ class Keeper:
         over = {run_id: head for run_id, head in heads.items() if run_id in self._over}
         self._store.derived.put(_HEADS, _STAMP, _encode(over))
         return True
+
+    def is_current(self, name: str, stamp: str) -> bool:
+        """Whether a result that was kept under this name with this stamp can still be used."""
+        run_id = run_of(name)
+        return stamp == (_STAMP if run_id is None else self._stamp(run_id))
 
     def _get(self, run_id: bytes, suffix: str, decoder: msgspec.msgpack.Decoder[Kept]) -> Kept | None:
         if run_id not in self._over:

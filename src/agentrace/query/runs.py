@@ -140,11 +140,16 @@ class Runs:
     def check(self, run_id: bytes) -> Checked:
         """Whether the record of a run is whole and unchanged. Raises ``RunNotFound``."""
         problems = self.store.problems(run_id)
+        record = self._opened(run_id)
         try:
-            count = len(self._opened(run_id).events)
+            count = len(record.events)
         except CorruptRecord as error:
             count, problems = 0, [*problems, Problem("damage", error.what)]
-        return Checked(run_id, self.head(run_id).name, count, problems)
+        return Checked(run_id, head(record).name, count, problems)
+
+    def is_kept(self, name: str, stamp: str) -> bool:
+        """Whether what the store keeps under this name with this stamp is of use today."""
+        return self._keeper.is_current(name, stamp)
 
     def _opened(self, run_id: bytes) -> RunRecord:
         """A record that is not kept open: those who read many runs need each of them once."""

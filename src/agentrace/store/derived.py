@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
 
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 _decode_map = msgspec.msgpack.Decoder(dict[bytes, msgspec.Raw]).decode
-_OF_A_RUN: Final = re.compile(r"[0-9a-f]{32}(\.|\Z)")
+_OF_A_RUN: Final = re.compile(r"([0-9a-f]{32})(?:\.|\Z)")
 _ID: Final = 32
 
 
@@ -58,6 +58,16 @@ class Derived:
             self._writable = False  # once is enough to learn that this store is not ours to write
 
 
+    def stamps(self) -> Iterator[tuple[str, str | None]]:
+        """Every result by its name, and its stamp; None where it cannot be read."""
+        for name in _names(self._directory):
+            try:
+                yield name, _decode((self._directory / name).read_bytes()).stamp
+            except msgspec.DecodeError:
+                yield name, None
+            except OSError:
+                continue  # removed since
+
     def forget(self, run_ids: Collection[bytes]) -> None:
         """Remove what was derived from these runs; what is kept of many runs is kept without them. Raises OSError.
 
@@ -67,7 +77,7 @@ class Derived:
         for name in _names(self._directory):
             if name[:_ID] in gone:
                 (self._directory / name).unlink(missing_ok=True)
-            elif not is_of_a_run(name):
+            elif run_of(name) is None:
                 self._forget_in(self._directory / name, run_ids)
 
     def _forget_in(self, path: Path, run_ids: Collection[bytes]) -> None:
@@ -81,9 +91,10 @@ class Derived:
             _replace(path, _encode(_Kept(kept.stamp, msgspec.Raw(_encode(rest)))))
 
 
-def is_of_a_run(name: str) -> bool:
-    """Whether a result of this name was derived from one run, whose id it begins with."""
-    return _OF_A_RUN.match(name) is not None
+def run_of(name: str) -> bytes | None:
+    """The run that a name begins with the id of, 32 hex digits; None if it begins with none."""
+    found = _OF_A_RUN.match(name)
+    return None if found is None else bytes.fromhex(found[1])
 
 
 def _names(directory: Path) -> list[str]:

@@ -95,11 +95,11 @@ class Store:
 
     def size_of(self, run_id: bytes) -> int:
         """Bytes on the disk of what is sealed of a run."""
-        return _size(Place(self.root).segments / run_id.hex())
+        return size_on_disk(Place(self.root).segments / run_id.hex())
 
     def size(self) -> int:
         """Bytes of all files of the store."""
-        return _size(self.root)
+        return size_on_disk(self.root)
 
 
 def problems(record: journal.Record) -> list[Problem]:
@@ -117,10 +117,13 @@ def _unreadable(root: Path, error: OSError) -> StoreError:
     )
 
 
-def _size(directory: Path) -> int:
-    """Bytes on the disk in a directory: of a file that was allocated ahead, what it really takes."""
+def size_on_disk(path: Path) -> int:
+    """Bytes on the disk of a file, or in a directory: of a file that was allocated ahead, what it really takes."""
     total = 0
-    pending = [os.fspath(directory)]
+    pending = [os.fspath(path)]
+    with contextlib.suppress(OSError):
+        if not path.is_dir():
+            return path.lstat().st_blocks * 512
     while pending:
         # Lanes come and go while other processes record.
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
