@@ -44,10 +44,8 @@ def command(apply: bool, home: Path | None, as_json: bool) -> None:
     _ = runs.ids  # opening a store ends removals that were cut short, and seals
     with Progress("looking", "leftover") as progress:
         found = list(progress.over(leftovers(runs.store.root, runs.is_kept)))
-    gone: list[Leftover] = []
-    if apply:
-        with Progress("removing", "leftover", len(found)) as progress:
-            collect(runs.store.root, found, lambda one: (gone.append(one), progress.advance()))
+    with Progress("removing", "leftover", len(found)) as progress:
+        gone = list(progress.over(collect(runs.store.root, found))) if apply else []
     if as_json:
         removed = {one.path for one in gone}
         write(json_text(_json(one, one.path in removed)) for one in found)

@@ -26,7 +26,7 @@ from agentrace.ids import format_run_id, run_started_ms
 from agentrace.query import Head, Runs
 from agentrace.query.references import split_step
 from agentrace.store import Store
-from agentrace.store.removing import Removal, remove, runs_in_lanes
+from agentrace.store.removing import Removal, held, remove
 
 _SHOWN: Final = 20
 _NS: Final = 1_000_000_000
@@ -36,19 +36,12 @@ _WHY: Final = {True: "its process still runs", False: "its process died in this 
 _STATUSES: Final = ("completed", "failed", "aborted", "interrupted", "unreadable")
 
 
-class Age(click.ParamType):
+def nanoseconds(_: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """``30d`` as nanoseconds."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Nanoseconds. Tells what is accepted where it is something else."""
-        if isinstance(value, int):
-            return value
-        found = _AGE.fullmatch(value)
-        if found is None:
-            self.fail(f"{value!r} is no age: 90s, 15min, 12h, 30d or 8w is one.", param, ctx)
-        return int(found[1]) * _UNITS[found[2]] * _NS
+    found = _AGE.fullmatch(value or "")
+    if value is not None and found is None:
+        raise click.BadParameter(f"{value!r} is no age: 90s, 15min, 12h, 30d or 8w is one.", param=param)
+    return None if found is None else int(found[1]) * _UNITS[found[2]] * _NS
 
 
 class Group(Struct, frozen=True):
@@ -70,7 +63,9 @@ class Group(Struct, frozen=True):
 
 @click.command()
 @click.argument("run", nargs=-1)
-@click.option("--older-than", type=Age(), metavar="AGE", help="Runs that began longer ago: 90s, 15min, 12h, 30d, 8w.")
+@click.option(
+    "--older-than", callback=nanoseconds, metavar="AGE", help="Runs that began longer ago: 90s, 15min, 12h, 30d, 8w."
+)
 @click.option("--status", type=click.Choice(_STATUSES), multiple=True, help="Runs that ended so; may be repeated.")
 @click.option("--name", metavar="NAME", help="Runs of this name, in which * stands for anything.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
@@ -185,7 +180,7 @@ def _age(head: Head) -> int:
 
 def _groups(runs: Runs, store: Store, chosen: Sequence[bytes]) -> list[Group]:
     """The chosen runs with what they started, each run once."""
-    busy = runs_in_lanes(store.root)
+    busy = held(store.root)
     groups: list[Group] = []
     seen: set[bytes] = set()
     for run_id in sorted(set(chosen)):  # whatever a run started has a later id

@@ -21,7 +21,6 @@ from agentrace.query import Checked, Runs
 from agentrace.store import Problem, Store
 from agentrace.store.parts import strays
 
-
 _STRAYS: Final = 20
 
 
@@ -92,7 +91,7 @@ def _name_strays(runs: Runs) -> None:
     for path in found[:_STRAYS]:
         click.echo(f"{mark}: {plain(str(path))} is no part of a store", err=True)
     if len(found) > _STRAYS:
-        click.echo(f"{mark}: so are {counted(len(found) - _STRAYS, 'other')}", err=True)
+        click.echo(f"{mark}: nor are {counted(len(found) - _STRAYS, 'other')}", err=True)
 
 
 def _meant(names: Sequence[str], everything: bool, home: Path | None) -> Iterator[tuple[Runs, Sequence[bytes]]]:

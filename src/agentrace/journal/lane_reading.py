@@ -146,7 +146,7 @@ def runs_in_lanes(root: Path) -> dict[bytes, bool]:
         files: list[Path] = []
         while True:
             before, files = files, list(lane_files(lane))
-            if before and set(before) <= set(files) or not files:
+            if (before and set(before) <= set(files)) or not files:
                 break
             for path in files:
                 for run_id in runs_in_file(path, living):

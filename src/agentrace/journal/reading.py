@@ -266,3 +266,11 @@ def list_runs(root: Path) -> list[RunEntry]:
 def open_record(root: Path, run_id: bytes) -> Record:
     """One run, sealed or not. Raises RunNotFound. For many, make one Snapshot and ask it."""
     return Snapshot(root, only=run_id).record(run_id)
+
+
+def open_sealed(root: Path, run_id: bytes) -> Record:
+    """One run as far as it is sealed, without a look at the lanes. Raises RunNotFound."""
+    segments, unreadable = _segments(Place(root).segments / run_id.hex(), run_id)
+    if not segments and not unreadable:
+        raise RunNotFound(f"nothing is sealed of run {run_id.hex()} in {root}")
+    return Record(run_id, "sealed", segments, None)

@@ -57,7 +57,6 @@ class Derived:
         except OSError:
             self._writable = False  # once is enough to learn that this store is not ours to write
 
-
     def stamps(self) -> Iterator[tuple[str, str | None]]:
         """Every result by its name, and its stamp; None where it cannot be read."""
         for name in _names(self._directory):

@@ -1,7 +1,7 @@
 """What is left over in a store and belongs to no run: found, and removed if that is wanted.
 
-Nothing here can remove a run: of the directory of a run only files under a temporary name are touched, and the directory
-itself only when nothing is in it. What a living process may still be writing is left for an hour.
+Nothing here can remove a run: of a run's directory only files under a temporary name are touched, and the directory itself
+only when nothing is in it. What a living process may still be writing is left for an hour.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -75,12 +75,12 @@ def leftovers(root: Path, is_current: IsCurrent = lambda name, stamp: True) -> I
     yield from _derived(root, is_current)
 
 
-def collect(root: Path, found: list[Leftover], watch: Callable[[Leftover], object]) -> None:
-    """Remove what was found; ``watch`` is told each that has gone. Raises ``StoreError``."""
+def collect(root: Path, found: Iterable[Leftover]) -> Iterator[Leftover]:
+    """Remove what was found, and yield each that is gone. Raises ``StoreError``."""
     try:
         for one in found:
             if _REMOVE[one.kind](root, one.path):
-                watch(one)
+                yield one
     except OSError as failure:
         raise StoreError(
             f"{failure.filename or root} cannot be removed: {failure.strerror or failure}",

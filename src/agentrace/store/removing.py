@@ -30,6 +30,11 @@ class Removal(msgspec.Struct, frozen=True):
     """Damaged lane files that hold something of the removed runs, and were left because of other runs in them."""
 
 
+def held(root: Path) -> dict[bytes, bool]:
+    """The runs that a lane has something of, and that cannot be removed: whether the lane's process lives."""
+    return runs_in_lanes(root)
+
+
 def remove(root: Path, groups: Sequence[Sequence[bytes]], watch: Watch = lambda run_id: None) -> Removal:
     """Remove the runs of each group, in this order, or none of the group.
 
