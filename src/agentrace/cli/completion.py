@@ -107,8 +107,8 @@ def _completing(cli: click.Command, shell: str) -> ShellComplete:
 def teach(command: click.Command) -> None:
     """Let the arguments of a command be completed by what their names say they are."""
     for parameter in command.params:
-        if isinstance(parameter, click.Argument) and parameter.name in _MEANT:
-            parameter.type = _MEANT[parameter.name]
+        if isinstance(parameter, click.Argument) and (parameter.name or "") in _MEANT:
+            parameter.type = _MEANT[parameter.name or ""]
 
 
 # --- what arguments are -------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class _Program(StringParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
-_MEANT: Final[dict[str | None, click.ParamType]] = {"run": _Run(), "file": _TraceFile(), "command": _Program()}
+_MEANT: Final[dict[str, StringParamType]] = {"run": _Run(), "file": _TraceFile(), "command": _Program()}
 
 
 def _trace_files(incomplete: str) -> Iterator[CompletionItem]:

@@ -69,7 +69,8 @@ def leftover_lines(
             if len(of_kind) > _SHOWN:
                 yield f"    {to.paint(f'and {len(of_kind) - _SHOWN:,} more', 'dim')}"
     if gone is None:
-        yield f"{counted(len(found), 'leftover')}, {size(sum(one.size for one in found))}; `agentrace gc --yes` removes it"
+        told = f"{counted(len(found), 'leftover')}, {size(sum(one.size for one in found))}"
+        yield f"{told}; `agentrace gc --yes` removes it"
     else:
         yield f"{counted(len(gone), 'leftover')} removed, {size(sum(one.size for one in gone))} freed"
         if len(gone) < len(found):

@@ -57,7 +57,7 @@ class Group(Struct, frozen=True):
 
     @property
     def members(self) -> list[Head]:
-        """Those that others started before those others, so that what is cut short leaves the ones that can be named."""
+        """What was started before what started it, so that a removal that is cut short leaves what is named."""
         return [*self.started[::-1], self.head]
 
 

@@ -66,14 +66,19 @@ def delete(path: Path) -> None:
         path.rmdir()
 
 
-def damaged_only_of(root: Path, run_ids: Collection[bytes]) -> tuple[list[Path], list[Path]]:
-    """The damaged lane files in which only these runs are, and those in which other runs are beside them."""
+def damaged_of(root: Path, run_ids: Collection[bytes]) -> tuple[list[Path], list[Path]]:
+    """The damaged lane files in which something of these runs is: those in which no other run is that is still there,
+    and those in which one is.
+    """
+    gone = frozenset(run_ids)
+    segments = Place(root).segments
     alone: list[Path] = []
     shared: list[Path] = []
     for path in damaged_files(root):
         runs = runs_in_file(path)
-        if runs & set(run_ids):
-            (alone if runs <= set(run_ids) else shared).append(path)
+        if runs & gone:
+            others = any((segments / run_id.hex()).exists() for run_id in runs - gone)
+            (shared if others else alone).append(path)
     return alone, shared
 
 

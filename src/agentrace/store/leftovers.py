@@ -1,7 +1,7 @@
 """What is left over in a store and belongs to no run: found, and removed if that is wanted.
 
-Nothing here can remove a run: of a run's directory only files under a temporary name are touched, and the directory itself
-only when nothing is in it. What a living process may still be writing is left for an hour.
+Nothing here can remove a run: of a run's directory only files under a temporary name are touched, and the directory
+itself only when nothing is in it. What a living process may still be writing is left for an hour.
 """
 
 from __future__ import annotations

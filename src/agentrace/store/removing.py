@@ -12,7 +12,7 @@ import msgspec
 from agentrace import events, journal
 from agentrace.errors import StoreError
 from agentrace.journal.lane_reading import runs_in_lanes
-from agentrace.journal.removal import damaged_only_of, delete, empty_trash, in_trash, take_away
+from agentrace.journal.removal import damaged_of, delete, empty_trash, in_trash, take_away
 from agentrace.journal.store_format import format_of
 from agentrace.store.derived import Derived
 
@@ -75,7 +75,7 @@ def finish_removals(root: Path, timeout: float | None = None) -> list[Path]:
         return []
     deadline = None if timeout is None else monotonic() + timeout
     gone = {run_id for run_id in trash.values() if run_id}
-    alone, shared = damaged_only_of(root, gone)
+    alone, shared = damaged_of(root, gone)
     for path in alone:
         delete(path)
         with suppress(OSError):
