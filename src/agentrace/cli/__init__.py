@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from agentrace.cli.tab import VARIABLE
 from agentrace.errors import AgentraceError, AgentraceWarning
 from agentrace.version import VERSION
 
@@ -42,8 +43,6 @@ _MODULES: Final = {"import": "import_", "to-test": "to_test", "gc": "gc_"}
 """Modules whose command's name is none that a module may have."""
 
 INTERRUPTED: Final = 130
-COMPLETING: Final = "_AGENTRACE_COMPLETE"
-"""The variable by which a shell asks what can be typed."""
 
 
 class Commands(click.Group):
@@ -109,7 +108,7 @@ def main() -> int:
     gc.disable()  # a command is soon over, and what it reads is many small objects without circles
     _stop_recording()
     _be_a_filter()
-    if COMPLETING in os.environ:
+    if VARIABLE in os.environ:
         importlib.import_module("agentrace.cli.completion").answer(agentrace, os.environ)
         return 0
     return execute()

@@ -5,10 +5,10 @@ Pressing a tab changes nothing: no store is made, nothing is sealed, and no lane
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -23,14 +23,8 @@ from click.shell_completion import (
 )
 from click.types import StringParamType
 
-from agentrace import config
-from agentrace.cli import COMPLETING
+from agentrace.cli.tab import PLAIN, VARIABLE
 from agentrace.errors import AgentraceError
-
-_NAMES_AT_MOST: Final = 200
-_IDS_AT_MOST: Final = 50
-_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+/")
-"""Characters that no shell takes for anything but themselves; a name with others is not offered, its id is."""
 
 
 class _Bash(BashComplete):
@@ -95,13 +89,13 @@ def command(shell: str | None) -> None:
 def answer(cli: click.Command, environ: Mapping[str, str]) -> None:
     """Tell the shell that asks, in the words of its script, what can stand where the cursor is."""
     warnings.simplefilter("ignore")
-    shell, _, _ = environ[COMPLETING].partition("_")
+    shell, _, _ = environ[VARIABLE].partition("_")
     if shell in _SHELLS:
         click.echo(_completing(cli, shell).complete())
 
 
 def _completing(cli: click.Command, shell: str) -> ShellComplete:
-    return _SHELLS[shell](cli, {}, "agentrace", COMPLETING)
+    return _SHELLS[shell](cli, {}, "agentrace", VARIABLE)
 
 
 def teach(command: click.Command) -> None:
@@ -122,7 +116,9 @@ class _Run(StringParamType):
         if incomplete[:1] in ("/", ".", "~"):
             return [CompletionItem(incomplete, type="file")]
         try:
-            return list(chain(_references(ctx.params.get("home"), incomplete), _trace_files(incomplete)))
+            # Loaded by name: completing commands and options does not pay for reading runs.
+            references = importlib.import_module("agentrace.cli.references").references
+            return [*references(ctx.params.get("home"), incomplete), *_trace_files(incomplete)]
         except (AgentraceError, OSError):
             return list(_trace_files(incomplete))
 
@@ -150,27 +146,4 @@ _MEANT: Final[dict[str, StringParamType]] = {"run": _Run(), "file": _TraceFile()
 
 def _trace_files(incomplete: str) -> Iterator[CompletionItem]:
     found = sorted(path.name for path in Path().glob("*.agentrace") if path.is_file())
-    return (CompletionItem(name) for name in found if name.startswith(incomplete) and _PLAIN.issuperset(name))
-
-
-def _references(home: Path | None, incomplete: str) -> Iterator[CompletionItem]:
-    """What names a sealed run of the store: ``@last``, names, and ids where the text may be the beginning of one."""
-    if "@last".startswith(incomplete):
-        yield CompletionItem("@last", help="the newest run")
-    if incomplete.startswith("@"):
-        return
-    # Only who completes a run reads runs.
-    from agentrace.query.glancing import named_runs
-
-    root = config.load({"home": home}, environ=os.environ, cwd=Path.cwd()).home
-    if not root.is_dir():
-        return
-    runs = named_runs(root)
-    names = dict.fromkeys(run.name for run in runs if run.name.startswith(incomplete) and _PLAIN.issuperset(run.name))
-    yield from (
-        CompletionItem(name, help="the newest run of this name") for name in islice(filter(None, names), _NAMES_AT_MOST)
-    )
-    if incomplete:
-        digits = incomplete.replace("-", "").lower()
-        ids = (run for run in runs if run.run_id.hex().startswith(digits))
-        yield from (CompletionItem(run.run_id.hex(), help=run.name or None) for run in islice(ids, _IDS_AT_MOST))
+    return (CompletionItem(name) for name in found if name.startswith(incomplete) and PLAIN.issuperset(name))

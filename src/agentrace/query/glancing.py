@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from agentrace.errors import StoreError
-from agentrace.journal.reading import open_sealed
-from agentrace.journal.store_format import format_of
 from agentrace.query.keeping import kept_heads
 from agentrace.query.summaries import Head, head
-from agentrace.store import RunRecord
-from agentrace.store.derived import Derived, run_of
+from agentrace.store.derived import Derived
+from agentrace.store.opening import sealed_ids, sealed_record
 
 _READ_AT_MOST: Final = 48
 """Of runs whose first event was not kept, so many are opened, the newest first; of the others only the id is known."""
@@ -20,14 +17,10 @@ _READ_AT_MOST: Final = 48
 
 def named_runs(root: Path) -> list[Head]:
     """The sealed runs, the newest first; most with their names. Raises ``StoreVersion``, OSError."""
-    format_of(root)
     kept = kept_heads(Derived(root))
     found: list[Head] = []
     left = _READ_AT_MOST
-    for name in sorted(os.listdir(root / "segments"), reverse=True):
-        run_id = run_of(name)
-        if run_id is None:
-            continue
+    for run_id in sealed_ids(root)[::-1]:
         known = kept.get(run_id)
         if known is None and left:
             left -= 1
@@ -38,6 +31,6 @@ def named_runs(root: Path) -> list[Head]:
 
 def _read(root: Path, run_id: bytes) -> Head | None:
     try:
-        return head(RunRecord(open_sealed(root, run_id)))
+        return head(sealed_record(root, run_id))
     except (StoreError, OSError):
         return None

@@ -13,9 +13,10 @@ from agentrace import events, journal
 from agentrace.errors import StoreError, StoreVersion
 from agentrace.journal import Problem, RunEntry
 from agentrace.journal.lanes import Place
+from agentrace.journal.reading import open_sealed
 from agentrace.journal.run_directory import segment_paths
 from agentrace.journal.store_format import format_of
-from agentrace.store.derived import Derived
+from agentrace.store.derived import Derived, run_of
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
 from agentrace.store.removing import finish_removals
@@ -100,6 +101,18 @@ class Store:
     def size(self) -> int:
         """Bytes of all files of the store."""
         return size_on_disk(self.root)
+
+
+def sealed_ids(root: Path) -> list[bytes]:
+    """The runs of which something is sealed, the newest last, without a look at the lanes. Raises OSError."""
+    format_of(root)
+    found = map(run_of, os.listdir(Place(root).segments))
+    return sorted(run_id for run_id in found if run_id is not None)
+
+
+def sealed_record(root: Path, run_id: bytes) -> RunRecord:
+    """One run as far as it is sealed. Raises ``RunNotFound``, OSError."""
+    return RunRecord(open_sealed(root, run_id))
 
 
 def problems(record: journal.Record) -> list[Problem]:
