@@ -44,7 +44,7 @@ The tab key completes these, trace files, commands and options, once a shell was
 | --- | --- |
 | bash | `eval "$(agentrace completion bash)"` in `~/.bashrc` |
 | zsh | `eval "$(agentrace completion zsh)"` in `~/.zshrc`, after `compinit` |
-| fish | `agentrace completion fish \| source` in `~/.config/fish/config.fish` |
+| fish | `agentrace completion fish \\| source` in `~/.config/fish/config.fish` |
 
 ## Reading the tree
 

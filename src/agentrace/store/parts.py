@@ -35,7 +35,7 @@ def _others(directory: Path, parts: re.Pattern[str]) -> Iterator[Path]:
 def _names(directory: Path) -> list[str]:
     try:
         return sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []  # removed since
     except NotADirectoryError:
         return [""]
+    except OSError:
+        return []  # removed since; or it cannot be read, which is told where it is
