@@ -5,6 +5,7 @@ AgentraceError
 ├── StoreError         the store directory cannot be read or written
 │   ├── RunNotFound    a run reference that names no run, or several
 │   ├── CorruptRecord  bytes on disk that are not what was written
+│   ├── StoreVersion   a store of a format that this agentrace does not know
 │   └── TraceFileError a trace file that cannot be read, written or imported
 ├── RecordingFailed    only with on_error="raise": the run may not go on unrecorded
 ├── ValueUndecodable   a recorded value that this program cannot rebuild
@@ -59,6 +60,15 @@ class CorruptRecord(StoreError):
     """Bytes on disk that are not what was written."""
 
     slug = "corrupt-record"
+
+
+class StoreVersion(StoreError, OSError):
+    """A store of a format that this agentrace does not know.
+
+    An ``OSError`` too: to whoever records it is a disk that takes nothing, and the program goes on.
+    """
+
+    slug = "store-version"
 
 
 class TraceFileError(StoreError):

@@ -53,6 +53,24 @@ def test_where_all_is_well_a_program_is_recorded(tmp_path: Path) -> None:
     assert of_level([*report.interpreter, *report.store], "problem", "warning") == []
 
 
+def test_the_format_of_the_store_and_what_is_left_over_are_told(tmp_path: Path) -> None:
+    process = Process(tmp_path / "store")
+    process.run("agent").end(1)
+    process.close()
+    (tmp_path / "store" / "derived").mkdir(exist_ok=True)
+    (tmp_path / "store" / "derived" / ("ab" * 16)).write_text("of a run that is gone")
+
+    report = found(tmp_path)
+
+    assert (report.store_format, report.left_over) == (1, 4096)
+    told = "\n".join(examination_lines(report, Terminal()))
+    assert ", format 1\n    4.1 kB of it belong to no run; `agentrace gc` tells what\n" in told
+    (tmp_path / "store" / "format").write_text("2\n")
+    refused = found(tmp_path)
+    assert not refused.able_to_record
+    assert any("is of format 2" in text for text in of_level(refused.store, "problem"))
+
+
 def test_a_store_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
     report = found(tmp_path)
 

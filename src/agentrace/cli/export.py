@@ -13,6 +13,7 @@ from agentrace.archive.changing import Changing, Unchanged
 from agentrace.cli.escaping import plain
 from agentrace.cli.opening import home_option, named, settings
 from agentrace.cli.opening import runs as open_runs
+from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import write
 from agentrace.cli.units import counted, size
 from agentrace.config import Settings
@@ -64,7 +65,8 @@ def command(
     kept = [run_id for run_id in chosen if not only_failed or _failed(runs, run_id)]
     if not kept:
         raise click.UsageError("None of these runs failed." if chosen else "There are no runs to export.")
-    done = export(runs, kept, output, _changing(settings(None), without_payloads, redact))
+    with Progress("exporting", "run", len(with_children(runs, kept))) as progress:
+        done = export(runs, kept, output, _changing(settings(None), without_payloads, redact), progress.advance)
     write(exported_lines(done, len(chosen) - len(kept)))
 
 

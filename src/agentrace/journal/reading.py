@@ -247,17 +247,19 @@ def _state(live: bool, last: int, sealed_up_to: int) -> State:
 
 
 def _segments(directory: Path, run_id: bytes) -> tuple[list[Segment], list[Damage]]:
-    """The segments of a run, and those that cannot be read at all."""
+    """The segments of a run, and those that cannot be read at all; none if it is removed in this moment."""
     segments: list[Segment] = []
     unreadable: list[Damage] = []
     for path in segment_paths(directory):
         name = shown_name(path)
         try:
-            segments.append(open_segment(path, name, run_id))
+            try:
+                segments.append(open_segment(path, name, run_id))
+            except CorruptRecord as failure:
+                unreadable.append(Damage(name, 0, os.stat(path).st_size, failure.what))
         except FileNotFoundError:
-            continue  # removed in this moment
-        except CorruptRecord as failure:
-            unreadable.append(Damage(name, 0, os.stat(path).st_size, failure.what))
+            if not directory.exists():
+                return [], []  # a run is removed as a whole, and so not to be read in part
     return segments, unreadable
 
 
@@ -282,3 +284,11 @@ def list_runs(root: Path) -> list[RunEntry]:
 def open_record(root: Path, run_id: bytes) -> Record:
     """One run, sealed or not. Raises RunNotFound. For many, make one Snapshot and ask it."""
     return Snapshot(root, only=run_id).record(run_id)
+
+
+def open_sealed(root: Path, run_id: bytes) -> Record:
+    """One run as far as it is sealed, without a look at the lanes. Raises RunNotFound."""
+    segments, unreadable = _segments(Place(root).segments / run_id.hex(), run_id)
+    if not segments and not unreadable:
+        raise RunNotFound(f"nothing is sealed of run {run_id.hex()} in {root}")
+    return Record(run_id, "sealed", segments, None)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from agentrace import events, journal
-from agentrace.errors import StoreError
+from agentrace.errors import StoreError, StoreVersion
 from agentrace.journal import Problem, RunEntry
 from agentrace.journal.lanes import Place
+from agentrace.journal.reading import open_sealed
 from agentrace.journal.run_directory import segment_paths
-from agentrace.store.derived import Derived
+from agentrace.journal.store_format import format_of
+from agentrace.store.derived import Derived, run_of
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
+from agentrace.store.removing import finish_removals
 
 RECOVERY_SECONDS: Final = 5.0
 """How long opening a store seals what dead processes left; the next one goes on
@@ -36,11 +39,21 @@ class Store:
 
     @cached_property
     def _snapshot(self) -> journal.Snapshot:
+        self._check_format()
         # A store that may only be read is read as it is.
         with contextlib.suppress(OSError):
             journal.recover(self.root, tombstone=events.tombstone, timeout=RECOVERY_SECONDS)
+            finish_removals(self.root, timeout=RECOVERY_SECONDS)
         try:
             return journal.Snapshot(self.root)
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+
+    def _check_format(self) -> None:
+        try:
+            format_of(self.root)
+        except StoreVersion:
+            raise
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -51,8 +64,9 @@ class Store:
 
     @cached_property
     def _entries(self) -> list[RunEntry]:
+        snapshot = self._snapshot
         try:
-            return self._snapshot.runs()
+            return snapshot.runs()
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -62,8 +76,9 @@ class Store:
 
     def source(self, run_id: bytes) -> journal.Record:
         """The encoded events and payloads of a run. Raises as ``record`` does."""
+        snapshot = self._snapshot
         try:
-            return self._snapshot.record(run_id)
+            return snapshot.record(run_id)
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -79,9 +94,25 @@ class Store:
                 sizes.append(f"{path.name}:{os.stat(path).st_size}")
         return " ".join(sizes)
 
+    def size_of(self, run_id: bytes) -> int:
+        """Bytes on the disk of what is sealed of a run."""
+        return size_on_disk(Place(self.root).segments / run_id.hex())
+
     def size(self) -> int:
         """Bytes of all files of the store."""
-        return _size(self.root)
+        return size_on_disk(self.root)
+
+
+def sealed_ids(root: Path) -> list[bytes]:
+    """The runs of which something is sealed, the newest last, without a look at the lanes. Raises OSError."""
+    format_of(root)
+    found = map(run_of, os.listdir(Place(root).segments))
+    return sorted(run_id for run_id in found if run_id is not None)
+
+
+def sealed_record(root: Path, run_id: bytes) -> RunRecord:
+    """One run as far as it is sealed. Raises ``RunNotFound``, OSError."""
+    return RunRecord(open_sealed(root, run_id))
 
 
 def problems(record: journal.Record) -> list[Problem]:
@@ -99,10 +130,13 @@ def _unreadable(root: Path, error: OSError) -> StoreError:
     )
 
 
-def _size(directory: Path) -> int:
-    """Bytes on the disk in a directory: of a file that was allocated ahead, what it really takes."""
+def size_on_disk(path: Path) -> int:
+    """Bytes on the disk of a file, or in a directory: of a file that was allocated ahead, what it really takes."""
     total = 0
-    pending = [os.fspath(directory)]
+    pending = [os.fspath(path)]
+    with contextlib.suppress(OSError):
+        if not path.is_dir():
+            return path.lstat().st_blocks * 512
     while pending:
         # Lanes come and go while other processes record.
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
