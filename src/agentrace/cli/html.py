@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import click
 import msgspec
 from msgspec.structs import replace
 
 from agentrace.cli.as_json import exchange_json, row_json, tree_json
 from agentrace.cli.escaping import plain
+from agentrace.cli.page_options import NAMED, STDOUT, Asked
 from agentrace.cli.terminal import write
 from agentrace.cli.units import counted, duration, size
 from agentrace.errors import AgentraceError, RunNotFound
@@ -25,9 +25,6 @@ from agentrace.query import UNREADABLE, InferredRow, ProcessRow, Row, RunRecord,
 
 RecordOf = Callable[[bytes], RunRecord]
 
-STDOUT: Final = "-"
-NAMED: Final = "?"
-"""Stands for a file that is named after the run."""
 _OUTLINED: Final = 5_000
 """Rows that a browser without JavaScript is shown."""
 _IN_COLUMNS: Final = frozenset({"type", "depth", "kind", "name", "status", "start_ns", "duration_ns", "parallel"})
@@ -36,51 +33,6 @@ _SAID: Final = frozenset({"input", "output", "message", "notes", "traceback", "c
 """What repeats what went in or came out."""
 _TYPES: Final = {StepRow: 0, InferredRow: 1, ProcessRow: 2}
 _PARALLEL, _STREAMED = 1, 2
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """The page that is asked for."""
-
-    file: str
-    """A path, ``STDOUT`` or ``NAMED``."""
-    payloads: bool
-    force: bool
-
-
-def page_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of the page, for a command that takes a run."""
-    options = (
-        click.option(
-            "--html",
-            metavar="[FILE]",
-            is_flag=False,
-            flag_value=NAMED,
-            help="Write a page instead: FILE.html, - for standard output, or a file named after the run.",
-        ),
-        click.option("--without-payloads", is_flag=True, help="Leave out of the page what was said."),
-        click.option("--force", is_flag=True, help="Replace a page that is there."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def asked_page(options: Mapping[str, Any], refused: Mapping[str, bool]) -> Asked | None:
-    """The page that these options ask for, if they do; ``refused`` are options that go with no page."""
-    file = options["html"]
-    if file is None:
-        for name in ("without_payloads", "force"):
-            if options[name]:
-                raise click.UsageError(f"--{name.replace('_', '-')} is of use with --html only.")
-        return None
-    for name, given in refused.items():
-        if given:
-            raise click.UsageError(f"{name} goes with no page: say --html alone.")
-    if file not in (STDOUT, NAMED) and Path(file).suffix.lower() not in (".html", ".htm"):
-        raise click.UsageError(
-            f"{plain(file)!r} does not end in .html: write RUN first, as in `agentrace show RUN --html FILE.html`."
-        )
-    return Asked(file, not options["without_payloads"], options["force"])
 
 
 def write_page(tree: Tree, record_of: RecordOf, asked: Asked, *, chosen: int) -> None:
@@ -146,7 +98,7 @@ def _remarks(tree: Tree, *, payloads: bool) -> Iterator[str]:
         if run.diverged is not None and payloads:
             yield run.diverged.report or run.diverged.code
     if not payloads:
-        yield "made without payloads: arguments, results, messages, bodies, headers and the texts of errors are left out"
+        yield "without payloads: arguments, results, messages, bodies, headers and the texts of errors are left out"
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
@@ -232,6 +184,8 @@ def _detail(row: Row, record_of: RecordOf, *, payloads: bool) -> dict[str, Any]:
         told["exchanges"] = list(_exchanges(row, record_of(row.run_id), payloads=payloads))
     if not payloads:
         told = _without_payloads(told)
+    if told.get("status") != "ok" and told.get("output") is None:
+        told.pop("output", None)
     kept = {name: value for name, value in told.items() if name not in _IN_COLUMNS and _says(name, value)}
     if isinstance(row, ProcessRow):
         kept["run"] = told["run"]

@@ -15,9 +15,9 @@ from agentrace.cli.detail import failure_lines, step_lines, usage_text
 from agentrace.cli.drawing import room_below, tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
-from agentrace.cli.html import asked_page, page_options, write_page
 from agentrace.cli.notes_view import counts, folded
 from agentrace.cli.opening import home_option, named
+from agentrace.cli.page_options import asked_page, page_options, write_page
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, date, duration
 from agentrace.cli.values import value_lines

@@ -1,8 +1,8 @@
 """JSON data in compressed blocks, each distinct part of it once, however often it occurs.
 
-A conversation is sent again at every turn: here a message that came before is a number. A part is worth a number if it
-is a text or container of more than ``SMALLEST`` characters. What a part refers to stands before it, so one pass in order
-of the numbers sees everything before what it is in.
+A conversation is sent again at every turn: here a message that came before is a number. A part is worth a number if
+it is a text or container of more than ``SMALLEST`` characters. What a part refers to stands before it, so one pass in
+order of the numbers sees everything before what it is in.
 
 In a block a list is ``[0, item, ...]``, a mapping ``[1, key, value, key, value, ...]``, an earlier part ``[2, number]``
 and a number that JavaScript would change ``[3, "text"]``; everything else is itself. A block is the gzip of the JSON

@@ -58,6 +58,7 @@ function makeTable(rows, sight, time, onChoose) {
     made.name.style.paddingLeft = `${Math.min(rows.depth[row], LEVELS) * INDENT + 4}px`;
     made.fold.textContent = rows.isParent(row) ? (sight.folded.has(row) ? '▸' : '▾') : '';
     made.mark.textContent = MARKS.get(status) ?? (rows.flags[row] & PARALLEL ? '∥' : '');
+    made.mark.className = MARKS.has(status) ? 'mark' : 'mark beside';
     made.mark.title = MARKS.has(status) ? status : made.mark.textContent ? 'ran beside another step' : '';
     made.kind.textContent = plain(rows.kindOf(row));
     made.label.textContent = plain(rows.modelOf(row) || rows.nameOf(row));

@@ -38,7 +38,7 @@ function makeTimeline(rows, onChange) {
 
   function drawAxis() {
     const width = axis.clientWidth;
-    const step = tick((time.to - time.from) / Math.max(2, Math.floor(width / 90)));
+    const step = tick((time.to - time.from) / Math.max(2, Math.floor(width / 66)));
     const ticks = [];
     for (let at = Math.ceil(time.from / step) * step; at <= time.to; at += step) {
       const made = make('span', 'tick', at === 0 ? '0' : scale(at, step));
