@@ -62,6 +62,7 @@ def contents(tree: Tree, record_of: RecordOf, *, chosen: int = 0, payloads: bool
     blocks = Blocks()
     columns = _columns(tree, record_of, blocks, payloads=payloads)
     head = _head(tree, record_of, payloads=payloads)
+    head["notes"] = blocks.add(head["notes"]) if head["notes"] else -1
     blocks.finish()
     more = {"parts": blocks.parts, "chosen": chosen, "payloads": payloads}
     name = plain(tree.run.name) or "run"
@@ -74,31 +75,49 @@ def _head(tree: Tree, record_of: RecordOf, *, payloads: bool) -> dict[str, Any]:
     head["ended"] = tree.run.ended is not None
     if not payloads:
         head = _without_payloads(head) | {"argv": []}
-    return {**head, "remarks": list(_remarks(tree, payloads=payloads))}
+    return {**head, "notes": head.get("notes", []), "remarks": list(_remarks(tree, payloads=payloads))}
 
 
-def _remarks(tree: Tree, *, payloads: bool) -> Iterator[str]:
-    """What is out of the ordinary about the run."""
-    run = tree.run
+def _remarks(tree: Tree, *, payloads: bool) -> Iterator[tuple[str, str]]:
+    """What else there is to say about the run, and how loudly: ``bad``, ``warn`` or ``soft``."""
+    run, started, described = tree.run, tree.run.started, tree.run.described
     if run.failure is not None:
-        yield (run.failure.traceback.rstrip() or in_one_line(run.failure)) if payloads else _type_of(run.failure.type)
+        text = run.failure.traceback.rstrip() or in_one_line(run.failure)
+        yield "bad", text if payloads else _type_of(run.failure.type)
     if run.aborted is not None:
-        yield f"aborted by {run.aborted.by}: {run.aborted.code} {run.aborted.reason}".rstrip()
+        yield "bad", f"aborted by {run.aborted.by}: {run.aborted.code} {run.aborted.reason}".rstrip()
     if tree.cut_short:
-        yield "the record is cut off; this is what can be read of it"
-    elif tree.status == "interrupted":
-        yield "the process ended without an end of the run; this is all it had done by then"
-    elif tree.status == "running":
-        yield "the run is still going on; this is what it had done when the page was made"
+        yield "warn", "the record is cut off; this is what can be read of it"
+    elif tree.status in _UNENDED:
+        yield "warn", _UNENDED[tree.status]
     if run.lost:
-        yield f"{counted(run.lost, 'event')} could not be recorded"
+        yield "warn", f"{counted(run.lost, 'event')} could not be recorded"
     if run.origin.mode != "live":
         verdict = run.replay.replace("_", " ") or "not finished"
-        yield f"{run.origin.mode} of run {run.origin.source_run_id.hex()[:12]}: {verdict}"
+        yield "soft", f"{run.origin.mode} of run {run.origin.source_run_id.hex()[:12]}: {verdict}"
         if run.diverged is not None and payloads:
-            yield run.diverged.report or run.diverged.code
+            yield "warn", run.diverged.report or run.diverged.code
+    if run.parent.run_id:
+        where = f" in its step {run.parent.step_id}" if run.parent.step_id else ""
+        yield "soft", f"started by run {run.parent.run_id.hex()[:12]}{where}"
+    if started is not None and 0 < started.sample_rate < 1:
+        yield "soft", f"sampled at {started.sample_rate:.3g}: runs like it that were left out are not in the store"
+    if described is not None and described.left_out:
+        told = ", ".join(f"{host} ({count:,})" for host, count in sorted(described.left_out.items()))
+        yield "soft", f"not recorded: reports of libraries and excluded requests to {told}"
+    if described is not None and described.tools:
+        yield "soft", f"recorded by name: {', '.join(described.tools)}"
     if not payloads:
-        yield "without payloads: arguments, results, messages, bodies, headers and the texts of errors are left out"
+        yield (
+            "warn",
+            "without payloads: arguments, results, messages, headers and the texts of errors are left out",
+        )
+
+
+_UNENDED: Final = {
+    "interrupted": "the process ended without an end of the run; this is all it had done by then",
+    "running": "the run is still going on; this is what it had done when the page was made",
+}
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
@@ -243,7 +262,9 @@ def _body_sent(value: Any, record: RunRecord) -> Any:
 def _without_payloads(value: Any) -> Any:
     """JSON of a row or run without what was said in it."""
     if isinstance(value, dict):
-        return {name: _without_payloads(item) for name, item in value.items() if name not in _SAID}
+        # Counts of tokens have the names of payloads.
+        kept = {name: item for name, item in value.items() if name not in _SAID or isinstance(item, int)}
+        return {name: _without_payloads(item) for name, item in kept.items()}
     return [_without_payloads(item) for item in value] if isinstance(value, list) else value
 
 

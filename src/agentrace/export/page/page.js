@@ -58,7 +58,18 @@ function drawVerdict() {
     details.open = !yes && reasons.length <= 3;
     byId('verdict').append(details);
   } else byId('verdict').append(told);
-  byId('verdict').append(...head.remarks.map((remark) => make('p', 'remark', printed(remark))));
+  byId('verdict').append(...head.remarks.map(([weight, text]) => make('p', `remark ${weight}`, printed(text))));
+}
+
+/** What was logged and scored outside of the steps. */
+async function drawRunNotes() {
+  if (head.notes < 0) return;
+  const notes = await listed([PART, head.notes]);
+  const made = await section(counted(notes.length, 'note'), async (into) => {
+    for (const note of notes) await drawNote(into, note, '');
+  });
+  made.open = false;
+  byId('verdict').append(made);
 }
 
 async function start() {
@@ -87,6 +98,7 @@ async function start() {
   const chosen = remembered(rows);
   if (chosen >= 0) table.choose(chosen, { centre: true });
   byId('table').focus({ preventScroll: true });
+  await drawRunNotes();
   document.documentElement.dataset.ready = 'yes';
 }
 

@@ -34,6 +34,7 @@ function makeTable(rows, sight, time, onChoose) {
       const position = first + number;
       made.line.hidden = position >= last;
       if (position < last) fillRow(made, sight.seen[position], position);
+      else made.line.removeAttribute('id');
     });
     const chosen = view.chosen >= 0 ? sight.position[view.chosen] : -1;
     if (chosen >= first && chosen < last) table.setAttribute('aria-activedescendant', `row-${view.chosen}`);
