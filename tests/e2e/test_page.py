@@ -64,6 +64,11 @@ def chosen(page: Any) -> str:
     return name(row)
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; its policy keeps the page from evaluating one by itself."""
+    page.evaluate(f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}")
+
+
 def press(page: Any, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
@@ -177,7 +182,7 @@ def test_the_tree_is_walked_by_keys(opened: Any) -> None:
     press(opened, "e")
     assert chosen(opened) == "validator check_visa"
     press(opened, "Enter")
-    opened.wait_for_function("document.activeElement.id === 'detail'")
+    until(opened, "document.activeElement.id === 'detail'")
     press(opened, "Escape", "Escape")
     assert opened.locator("#detail").is_hidden()
 
@@ -200,7 +205,7 @@ def test_names_and_payloads_are_searched(opened: Any) -> None:
     assert chosen(opened) == "model gpt-5-mini"
     opened.locator("#detail mark", has_text="Albergo").first.wait_for()
     press(opened, "/", "Escape")
-    opened.wait_for_function("document.getElementById('told').textContent === ''")
+    until(opened, "document.getElementById('told').textContent === ''")
     assert rows(opened) == ALL
 
 
@@ -212,7 +217,7 @@ def test_rows_are_filtered_by_kind_and_failure(opened: Any) -> None:
     failed.click()
     for kind in ("tool", "model", "retriever"):
         opened.get_by_role("button", name=kind, exact=True).click()
-    opened.get_by_text("5 of 13 rows").wait_for()
+    opened.get_by_text("4 of 13 rows").wait_for()
     assert rows(opened) == [row for row in ALL if row.split()[0] not in ("tool", "model", "retriever")]
 
 
@@ -309,10 +314,9 @@ def test_nothing_of_a_trace_runs_and_nothing_is_asked_for(browser: Any, attack: 
         found.close()
         return
     page = found.open()
-    before = tags(page)
     for row in range(int(page.locator("#table").get_attribute("aria-rowcount"))):
         press(page, "ArrowDown")
-        page.wait_for_function(f"document.querySelector('#detail .trail')?.textContent.length && {row} >= 0")
+        until(page, f"document.querySelector('#detail [data-row=\"{row}\"]')")
         page.evaluate("document.querySelectorAll('#detail details').forEach((part) => { part.open = true; })")
     page.wait_for_timeout(200)
     press(page, "/")
@@ -320,17 +324,43 @@ def test_nothing_of_a_trace_runs_and_nothing_is_asked_for(browser: Any, attack: 
     page.get_by_text(re.compile(r"^\d+ of \d+ rows$")).wait_for()
 
     assert page.evaluate("window.hacked") is None
-    assert tags(page) - before <= {"DETAILS", "SUMMARY", "PRE", "MARK", "NAV", "STRONG", "A"} - {"A"}
-    assert page.evaluate("document.querySelectorAll('a, img, iframe, link, object, form').length") == 0
-    assert (
-        page.evaluate(
-            "[...document.querySelectorAll('*')].filter((e) => e.getAttribute('style')?.includes('url')).length"
-        )
-        == 0
-    )
+    assert tags(page) <= OURS
+    assert page.evaluate("document.querySelectorAll('[style*=url], [style*=import]').length") == 0
     obeyed = "/[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u200b\\u2028-\\u202e\\u2066-\\u2069]/"
     assert page.evaluate(f"{obeyed}.test(document.getElementById('app').innerText)") is False
     found.close()
+
+
+OURS = set(
+    [
+        "ASIDE",
+        "BUTTON",
+        "CANVAS",
+        "CODE",
+        "DD",
+        "DETAILS",
+        "DIALOG",
+        "DIV",
+        "DL",
+        "DT",
+        "H1",
+        "H2",
+        "HEADER",
+        "INPUT",
+        "KBD",
+        "LI",
+        "MAIN",
+        "MARK",
+        "NAV",
+        "P",
+        "PRE",
+        "SECTION",
+        "SPAN",
+        "STRONG",
+        "SUMMARY",
+        "UL",
+    ]
+)
 
 
 def tags(page: Any) -> set[str]:

@@ -56,7 +56,9 @@ function makeDetail(rows, choose) {
     if (rows.first[row]) facts.push(make('span', '', `first piece after ${duration(rows.first[row])}`));
     const close = button('close', '×', state.close);
     close.setAttribute('aria-label', 'Close');
-    return make('div', 'top', trail(row), make('div', 'title', title, close), make('p', 'facts', ...facts));
+    const top = make('div', 'top', trail(row), make('div', 'title', title, close), make('p', 'facts', ...facts));
+    top.dataset.row = row;
+    return top;
   }
 
   /** The rows around a row, from the outermost on. */
