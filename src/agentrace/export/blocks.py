@@ -1,8 +1,8 @@
 """JSON data in compressed blocks, each distinct part of it once, however often it occurs.
 
 A conversation is sent again at every turn: here a message that came before is a number. A part is worth a number if
-it is a text or container of more than ``SMALLEST`` characters. What a part refers to stands before it, so one pass in
-order of the numbers sees everything before what it is in.
+it is a text of more than ``SMALLEST`` characters or a container of more than ``FEWEST``. What a part refers to stands
+before it, so one pass in order of the numbers sees everything before what it is in.
 
 In a block a list is ``[0, item, ...]``, a mapping ``[1, key, value, key, value, ...]``, an earlier part ``[2, number]``
 and a number that JavaScript would change ``[3, "text"]``; everything else is itself. A block is the gzip of the JSON
@@ -19,7 +19,9 @@ from typing import Any, Final
 from blake3 import blake3
 
 SMALLEST: Final = 64
-"""Characters of JSON up to which a part is written where it occurs."""
+"""Characters of JSON up to which a text is written where it occurs."""
+FEWEST: Final = 30
+"""The same for lists and mappings, in which long texts are numbers already."""
 BLOCK: Final = 256 << 10
 """Characters of JSON at which a block ends."""
 EXACT: Final = 2**53
@@ -64,8 +66,9 @@ class Blocks:
 
     def _told(self, value: Any) -> str:
         """The JSON of a value, with a number in place of each part that is worth one."""
+        least = FEWEST
         if isinstance(value, str):
-            text = encode_basestring_ascii(value)
+            text, least = encode_basestring_ascii(value), SMALLEST
         elif isinstance(value, dict):
             pieces = ["[1"]
             for key, item in value.items():  # no comprehension: one frame for each level of nesting
@@ -79,7 +82,7 @@ class Blocks:
             text = ",".join(pieces) + "]"
         else:
             return _scalar(value)
-        return text if len(text) <= SMALLEST else f"[2,{self._part(text)}]"
+        return text if len(text) <= least else f"[2,{self._part(text)}]"
 
     def _part(self, text: str) -> int:
         digest = blake3(text.encode()).digest(16)
