@@ -174,15 +174,24 @@ def test_whatever_overlaps_the_file_is_sound(tmp_path: Path, seed: int) -> None:
     found = exported(tmp_path, tangled(seed), "--all")
 
     assert sum(map(len, slices(found).values())) == 2 * (1 + 60)
-    around: dict[tuple[int, int], list[Event]] = {}
-    outer = {(e["pid"], e["args"]["step"]): e for e in found if e["ph"] == "X" and "step" in e["args"]}
-    assert len(outer) == 120
-    for place, events_there in slices(found).items():
-        stack = around.setdefault(place, [])
-        for event in events_there:
-            while stack and stack[-1]["ts"] + stack[-1]["dur"] <= event["ts"]:
-                stack.pop()
-            stack.append(event)
+    steps = {(e["pid"], e["args"]["step"]): e["args"] for e in found if e["ph"] == "X" and "step" in e["args"]}
+    for (pid, _), drawn in slices(found).items():
+        around: list[Event] = []
+        for event in drawn:
+            while around and around[-1]["ts"] + around[-1]["dur"] <= event["ts"]:
+                around.pop()
+            if around and "step" in around[-1]["args"]:
+                assert around[-1]["args"]["step"] in ancestors(pid, event, steps)
+            around.append(event)
+
+
+def ancestors(pid: int, event: Event, steps: dict[tuple[int, int], Any]) -> list[int]:
+    found: list[int] = []
+    step = event["args"].get("inside step", 0)
+    while step:
+        found.append(step)
+        step = steps[pid, step].get("inside step", 0)
+    return found
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 15), st.integers(-1, 100)), min_size=1, max_size=40))

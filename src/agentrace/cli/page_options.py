@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,6 @@ import click
 from msgspec import Struct
 
 from agentrace.cli.escaping import plain
-from agentrace.query import RunRecord, Tree
 
 STDOUT: Final = "-"
 NAMED: Final = "?"
@@ -61,11 +59,3 @@ def asked_page(options: Mapping[str, Any], refused: Mapping[str, bool]) -> Asked
             f"{plain(file)!r} does not end in .html: write RUN first, as in `agentrace show RUN --html FILE.html`."
         )
     return Asked(file, not options["without_payloads"], options["force"])
-
-
-def write_page(tree: Tree, record_of: Callable[[bytes], RunRecord], asked: Asked, *, chosen: int) -> None:
-    """Write the page of a run, and tell where it is. Raises ``StoreError`` and ``RunNotFound``.
-
-    What makes pages is loaded here: a run is shown in the terminal far more often.
-    """
-    importlib.import_module("agentrace.cli.html").write_page(tree, record_of, asked, chosen=chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -17,7 +18,7 @@ from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
 from agentrace.cli.notes_view import counts, folded
 from agentrace.cli.opening import home_option, named
-from agentrace.cli.page_options import asked_page, page_options, write_page
+from agentrace.cli.page_options import asked_page, page_options
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, date, duration
 from agentrace.cli.values import value_lines
@@ -56,7 +57,8 @@ def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool, 
     asked = asked_page(page, refused={"--io": io, "--events": events, "--json": as_json})
     runs, run_id, step_id = named(run, home)
     if asked is not None:
-        write_page(runs.tree(run_id), runs.record, asked, chosen=step_id)
+        # What makes pages is loaded for them only: a run is shown in the terminal far more often.
+        import_module("agentrace.cli.html").write_page(runs.tree(run_id), runs.record, asked, chosen=step_id)
         return
     if events:
         record = runs.record(run_id)

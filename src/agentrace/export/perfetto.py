@@ -206,7 +206,13 @@ class _Drawn:
 
     def _about(self, row: StepRow) -> _Event:
         state = row.state
-        told: _Event = {"step": state.id, "kind": state.kind, "name": state.name, "status": row.status}
+        told: _Event = {
+            "step": state.id,
+            "inside step": state.dispatched.parent,
+            "kind": state.kind,
+            "name": state.name,
+            "status": row.status,
+        }
         told |= {"model": row.model, "operation": state.dispatched.operation, "finished by": row.finish_reason}
         if row.usage is not None:
             told["tokens in"], told["tokens out"] = row.usage.input, row.usage.output
