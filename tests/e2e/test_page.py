@@ -14,7 +14,7 @@ import pytest
 from agentrace.cli import execute
 from tests.e2e.browser import Opened, browser
 from tests.unit.hostile_run import STRINGS, hostile
-from tests.unit.recorded_runs import Process
+from tests.unit.recorded_runs import MODEL, Process, completion
 from tests.unit.travel_run import travel
 
 __all__ = ["browser"]
@@ -293,6 +293,46 @@ def test_without_javascript_there_is_an_outline(browser: Any, trip: Path) -> Non
     assert "\n    7 tool visa_office: failed, 17 ms\n" in told
     assert "2 model gpt-5-mini openai.chat.completions: ok, 807 ms, 1,204 tokens in, 96 tokens out" not in told
     assert "2 model gpt-5-mini openai.chat.completions: ok, 807 ms, 1,204 tokens in, 96 out" in told
+    found.close()
+
+
+def conversation(process: Process) -> Any:
+    run = process.run("conversation")
+    said = [{"role": "user", "content": f"message {number}"} for number in range(300)]
+    model = run.step("model", "openai.chat.completions", 0, {"model": "m", "messages": said}, **MODEL)
+    run.exchange(model, 1, 2, 200, completion("that was much"))
+    run.answered(model, 3)
+    run.end(4)
+    return run
+
+
+def test_of_a_long_list_the_ends_are_shown_and_the_rest_on_demand(browser: Any, tmp_path: Path) -> None:
+    found = Opened(browser, page_of(tmp_path, conversation))
+    page = found.open("#step=1")
+    told = detail(page, "gpt-5-mini")
+
+    assert ("message 9\n" in told, "message 10\n" in told, "message 249\n" in told) == (True, False, False)
+    assert ("message 250\n" in told, "message 299\n" in told) == (True, True)
+    page.get_by_role("button", name="240 more entries").click()
+    page.get_by_text("message 249").wait_for()
+    told = detail(page, "gpt-5-mini")
+    assert all(f"message {number}\n" in told for number in range(300))
+    found.close()
+
+
+def test_a_run_without_steps_has_a_page(browser: Any, tmp_path: Path) -> None:
+    def empty(process: Process) -> Any:
+        run = process.run("empty")
+        run.end_badly(5, "builtins:ValueError", "no input")
+        return run
+
+    found = Opened(browser, page_of(tmp_path, empty))
+    page = found.open()
+    press(page, "ArrowDown", "End", "e", "n", "Enter", "z", "+", "ArrowLeft")
+
+    assert rows(page) == []
+    assert "nothing was recorded" in page.locator("header").inner_text()
+    assert "ValueError: no input" in page.locator("header").inner_text()
     found.close()
 
 

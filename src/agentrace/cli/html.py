@@ -90,6 +90,8 @@ def _remarks(tree: Tree, *, payloads: bool) -> Iterator[tuple[str, str]]:
         yield "warn", "the record is cut off; this is what can be read of it"
     elif tree.status in _UNENDED:
         yield "warn", _UNENDED[tree.status]
+    if not tree.rows and run.ended is not None:
+        yield "warn", "nothing was recorded: the program made no call that agentrace knows"
     if run.lost:
         yield "warn", f"{counted(run.lost, 'event')} could not be recorded"
     if run.origin.mode != "live":

@@ -3,8 +3,10 @@
 const SHORT_TEXT = 72;
 const LONG_TEXT = 6000;
 const PORTION = 100000;
-const MANY = 60; // entries of one list or mapping that are shown at first
+const MANY = 60; // entries of one list or mapping that are shown at first:
+const FIRST = 10; // those at its beginning, the others at its end, where what is new in a conversation stands
 const OPEN_LEVELS = 4;
+const OPEN_ENTRIES = 2000;
 
 /** ``value`` drawn into ``parent``; what is deep in it, or long, is drawn when it is asked for. */
 async function drawValue(parent, value, query, level = 0) {
@@ -21,26 +23,33 @@ async function drawValue(parent, value, query, level = 0) {
   }
   const entries = make('div', 'entries');
   parent.append(entries);
-  await drawEntries(entries, found, 0, Math.min(count, MANY), query, level);
+  await drawEntries(entries, found, query, level);
 }
 
-async function drawEntries(parent, found, from, to, query, level) {
+async function drawEntries(parent, found, query, level) {
   const isList = found[0] === LIST;
   const count = isList ? found.length - 1 : (found.length - 1) / 2;
-  const made = [];
-  for (let at = from; at < to; at += 1) {
-    const key = isList ? String(at) : found[1 + 2 * at];
-    made.push(await entry(key, isList ? found[1 + at] : found[2 + 2 * at], isList, query, level));
+  const made = async (from, to) => {
+    const drawn = [];
+    for (let at = from; at < to; at += 1) {
+      const key = isList ? String(at) : found[1 + 2 * at];
+      drawn.push(await entry(key, isList ? found[1 + at] : found[2 + 2 * at], isList, query, level));
+    }
+    return drawn;
+  };
+  if (count <= MANY) {
+    parent.append(...(await made(0, count)));
+    return;
   }
-  parent.append(...made);
-  if (to < count) {
-    const next = Math.min(count, to + 10 * MANY);
-    const more = button('more', `${counted(count - to, 'more entry')}`, async () => {
-      more.remove();
-      await drawEntries(parent, found, to, next, query, level);
+  const gap = (from, to) => {
+    const next = Math.min(to, from + 10 * MANY);
+    const more = button('more', counted(to - from, 'more entry'), async () => {
+      more.replaceWith(...(await made(from, next)), ...(next < to ? [gap(next, to)] : []));
     });
-    parent.append(more);
-  }
+    return more;
+  };
+  const last = count - (MANY - FIRST);
+  parent.append(...(await made(0, FIRST)), gap(FIRST, last), ...(await made(last, count)));
 }
 
 async function entry(key, value, isItem, query, level) {
@@ -60,9 +69,9 @@ async function entry(key, value, isItem, query, level) {
     filled = true;
     const inside = make('div', 'entries');
     details.append(inside);
-    await drawEntries(inside, found, 0, Math.min(count, MANY), query, level + 1);
+    await drawEntries(inside, found, query, level + 1);
   };
-  if (level < OPEN_LEVELS && count <= MANY) {
+  if (level < OPEN_LEVELS && count <= OPEN_ENTRIES) {
     details.open = true;
     await fill();
   }
