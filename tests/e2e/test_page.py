@@ -234,6 +234,34 @@ def test_the_time_line_is_zoomed_and_moved(opened: Any) -> None:
     assert opened.locator("#row-9 .bar").bounding_box()["width"] == pytest.approx(before, abs=2)
 
 
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+    press(page)
+
+
+def test_the_time_line_and_the_panel_are_dragged(opened: Any) -> None:
+    over = opened.locator("#over").bounding_box()
+    middle = over["y"] + 20
+    bar = opened.locator("#row-12 .bar").bounding_box()["width"]
+    drag(opened, (over["x"] + over["width"] / 2, middle), (over["x"] + over["width"], middle))
+    assert opened.locator("#row-12 .bar").bounding_box()["width"] == pytest.approx(2 * bar, rel=0.05)
+
+    place = opened.locator("#row-12 .bars").bounding_box()
+    drag(opened, (place["x"] + 100, place["y"] + 9), (place["x"] + 300, place["y"] + 9))
+    assert opened.locator("#row-4 .bar").is_visible()  # earlier by as much
+    assert opened.locator("#detail").is_hidden()  # a drag is no click
+    opened.locator("#fit").click()
+
+    opened.locator("#row-12").click()
+    detail(opened, "gpt-5-mini")
+    split, before = opened.locator("#split").bounding_box(), opened.locator("#detail").bounding_box()["width"]
+    drag(opened, (split["x"] + 4, 400), (split["x"] - 96, 400))
+    assert opened.locator("#detail").bounding_box()["width"] == pytest.approx(before + 100, abs=8)
+
+
 # --- accessibility, colours, no JavaScript --------------------------------------------------------------------
 
 

@@ -24,14 +24,20 @@ function makeRows(columns) {
     above.push(row);
   }
   const text = (column, row) => columns.texts[columns[column][row]];
+  let begin = Infinity; // of the time line: when the first row began
   let total = 0;
-  for (let row = 0; row < count; row += 1) total = Math.max(total, columns.start[row] + columns.duration[row]);
+  for (let row = 0; row < count; row += 1) {
+    if (columns.type[row] !== INFERRED) begin = Math.min(begin, columns.start[row]);
+    total = Math.max(total, columns.start[row] + columns.duration[row]);
+  }
+  begin = Math.min(begin, total);
   return {
     ...columns,
     count,
     parent,
     after,
-    total: Math.max(total, 1),
+    begin,
+    total: Math.max(total, begin + 1),
     kindOf: (row) => text('kind', row),
     nameOf: (row) => text('name', row),
     statusOf: (row) => text('status', row),

@@ -8,13 +8,15 @@ function makeTimeline(rows, onChange) {
   const map = byId('map');
   const frame = byId('window');
   const axis = byId('axis');
-  const time = { from: 0, to: rows.total };
+  const time = { from: rows.begin, to: rows.total };
+  const all = rows.total - rows.begin;
 
-  const whole = () => time.from <= 0 && time.to >= rows.total;
+  const whole = () => time.from <= rows.begin && time.to >= rows.total;
+  const shareOfAll = (ns) => (ns - rows.begin) / all;
 
   time.show = (from, to) => {
-    const length = Math.min(rows.total, Math.max(NARROWEST, to - from));
-    time.from = Math.max(0, Math.min(rows.total - length, from));
+    const length = Math.min(all, Math.max(NARROWEST, to - from));
+    time.from = Math.max(rows.begin, Math.min(rows.total - length, from));
     time.to = time.from + length;
     drawFrame();
     drawAxis();
@@ -26,14 +28,14 @@ function makeTimeline(rows, onChange) {
     const step = (time.to - time.from) * share;
     time.show(time.from + step, time.to + step);
   };
-  time.fit = () => time.show(0, rows.total);
+  time.fit = () => time.show(rows.begin, rows.total);
   /** Where in the seen stretch a moment is: 0 at its left, 1 at its right. */
   time.share = (ns) => (ns - time.from) / (time.to - time.from);
 
   function drawFrame() {
     frame.hidden = whole();
-    frame.style.left = `${(time.from / rows.total) * 100}%`;
-    frame.style.width = `${((time.to - time.from) / rows.total) * 100}%`;
+    frame.style.left = `${shareOfAll(time.from) * 100}%`;
+    frame.style.width = `${((time.to - time.from) / all) * 100}%`;
   }
 
   function drawAxis() {
@@ -61,8 +63,8 @@ function makeTimeline(rows, onChange) {
     for (let row = 0; row < rows.count; row += 1) {
       if (rows.type[row] === INFERRED) continue;
       canvas.fillStyle = colours.get(rows.isBad(row) ? 'bad' : rows.colourOf(row));
-      const left = (rows.start[row] / rows.total) * width;
-      const long = Math.max(1, (rows.duration[row] / rows.total) * width);
+      const left = shareOfAll(rows.start[row]) * width;
+      const long = Math.max(1, (rows.duration[row] / all) * width);
       canvas.fillRect(left, (row / rows.count) * (height - thick), long, thick);
     }
   }
@@ -75,13 +77,13 @@ function makeTimeline(rows, onChange) {
 
   followPointer(over, {
     // Dragging over the map chooses a stretch.
-    start: (event) => over.getBoundingClientRect().left && momentAt(event, over, 0, rows.total),
+    start: (event) => momentAt(event, over, rows.begin, rows.total),
     move: (event, began) => {
-      const now = momentAt(event, over, 0, rows.total);
+      const now = momentAt(event, over, rows.begin, rows.total);
       time.show(Math.min(began, now), Math.max(began, now));
     },
     click: (event) => {
-      const now = momentAt(event, over, 0, rows.total);
+      const now = momentAt(event, over, rows.begin, rows.total);
       const half = (time.to - time.from) / 2;
       time.show(now - half, now + half);
     },
@@ -109,28 +111,38 @@ function momentAt(event, element, from, to) {
   return from + share * (to - from);
 }
 
-/** Calls ``move(event, began)`` while the pointer drags from where ``start(event)`` began, else ``click(event)``. */
+/**
+ * Calls ``move(event, began, down)`` while the pointer drags from where ``start(event)`` began, else ``click(event)``.
+ * The pointer is followed wherever it goes: it leaves a narrow element with its first movement.
+ */
 function followPointer(element, { start, move, click }) {
   element.addEventListener('pointerdown', (down) => {
     if (down.button !== 0) return;
     const began = start(down);
     let dragged = false;
     const onMove = (event) => {
-      if (!dragged && Math.abs(event.clientX - down.clientX) < DRAG) return;
-      if (!dragged) element.setPointerCapture(down.pointerId);
-      dragged = true;
-      move(event, began, down);
+      if (event.pointerId !== down.pointerId) return;
+      dragged ||= Math.abs(event.clientX - down.clientX) >= DRAG;
+      document.body.classList.toggle('dragging', dragged);
+      if (dragged) move(event, began, down);
     };
-    const onUp = (event) => {
-      element.removeEventListener('pointermove', onMove);
-      element.removeEventListener('pointerup', onUp);
-      element.removeEventListener('pointercancel', onUp);
-      if (!dragged && click && event.type === 'pointerup') click(event);
+    const onEnd = (event) => {
+      if (event.pointerId !== down.pointerId) return;
+      for (const [type, listener] of listeners) window.removeEventListener(type, listener);
+      document.body.classList.remove('dragging');
+      if (dragged) ignoreNextClick();
+      else if (click && event.type === 'pointerup') click(event);
     };
-    element.addEventListener('pointermove', onMove);
-    element.addEventListener('pointerup', onUp);
-    element.addEventListener('pointercancel', onUp);
+    const listeners = [['pointermove', onMove], ['pointerup', onEnd], ['pointercancel', onEnd]];
+    for (const [type, listener] of listeners) window.addEventListener(type, listener);
   });
+}
+
+/** The click that a browser makes of the end of a drag is none. */
+function ignoreNextClick() {
+  const ignore = (event) => event.stopPropagation();
+  window.addEventListener('click', ignore, { capture: true, once: true });
+  setTimeout(() => window.removeEventListener('click', ignore, { capture: true }), 0);
 }
 
 /** The round number of nanoseconds next above ``least``. */
