@@ -14,7 +14,7 @@ from agentrace.errors import StoreError
 def place(path: Path, parts: Iterable[bytes], *, replace: bool) -> int:
     """Write ``parts`` to ``path``; the file's size. Without ``replace`` a file that is there is left as it is.
 
-    Raises ``StoreError``.
+    Only its owner may read the file, as it is with trace files: it holds what was said. Raises ``StoreError``.
     """
     try:
         return _placed(path, parts, replace=replace)
@@ -46,12 +46,7 @@ def _placed(path: Path, parts: Iterable[bytes], *, replace: bool) -> int:
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
-        os.chmod(temporary, 0o666 & ~_umask())
-        if replace:
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)  # unlike a renaming, this fails where there is something
-            os.unlink(temporary)
+        (os.replace if replace else _move_to_nothing)(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -59,7 +54,14 @@ def _placed(path: Path, parts: Iterable[bytes], *, replace: bool) -> int:
     return size
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _move_to_nothing(temporary: str, path: Path) -> None:
+    """Give the file its name; raises ``FileExistsError`` if that is taken, however late."""
+    try:
+        os.link(temporary, path)  # unlike a renaming, this fails where there is something
+    except FileExistsError:
+        raise
+    except OSError:  # no links on this file system: take the name first
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
