@@ -1,13 +1,16 @@
-"""A real browser that opens files, and that lets no request pass unnoticed."""
+"""A real browser that opens pages of runs, reads them, and lets no request pass unnoticed."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from agentrace.cli import execute
+from tests.unit.recorded_runs import Process
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -64,3 +67,56 @@ class Opened:
         """Close the page; it complained of nothing and asked for nothing."""
         self.context.close()
         assert (self.requests, self.dialogs, self.complaints) == ([], [], [])
+
+
+def page_of(directory: Path, write: Callable[[Process], Any], *options: str) -> Path:
+    """The page of the first run that ``write`` writes."""
+    process = Process(directory / "store")
+    run = write(process)
+    process.close()
+    file = directory / "page.html"
+    assert execute(["show", run.id.hex(), "--home", str(directory / "store"), "--html", str(file), *options]) == 0
+    return file
+
+
+def rows(page: Any) -> list[str]:
+    """The names of the rows that are seen, in order."""
+    drawn = page.locator("#rows .row:visible").all()
+    return [text for _, text in sorted((int(row.get_attribute("aria-rowindex")), name(row)) for row in drawn)]
+
+
+def name(row: Any) -> str:
+    return f"{row.locator('.kind').text_content()} {row.locator('.label').text_content()}"
+
+
+def chosen(page: Any) -> str:
+    """The row that the keyboard is on."""
+    active = page.locator("#table").get_attribute("aria-activedescendant")
+    row = page.locator(f"#{active}")
+    assert row.get_attribute("aria-selected") == "true"
+    return name(row)
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; its policy keeps the page from evaluating one by itself."""
+    page.evaluate(f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}")
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def detail(page: Any, title: str) -> str:
+    """The text of the panel, once it shows the step of that title."""
+    page.locator("#detail h2", has_text=title).wait_for()
+    return str(page.locator("#detail").inner_text())
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+    press(page)
