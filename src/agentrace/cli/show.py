@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import click
 from msgspec.structs import replace
@@ -16,6 +18,7 @@ from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
 from agentrace.cli.notes_view import counts, folded
 from agentrace.cli.opening import home_option, named
+from agentrace.cli.page_options import asked_page, page_options
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, date, duration
 from agentrace.cli.values import value_lines
@@ -28,9 +31,10 @@ from agentrace.query import InferredRow, ProcessRow, Row, RunRecord, StepRow, Tr
 @click.argument("run", metavar="RUN[:STEP]", default="@last")
 @click.option("--io", is_flag=True, help="Also show what went into each step and what came out.")
 @click.option("--events", is_flag=True, help="Show the events of the record instead.")
+@page_options
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --events one object on each line.")
-def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool) -> None:
+def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool, **page: Any) -> None:
     """Show a run as a tree, or one of its steps in full.
 
     RUN is @last (the default), @last~2, the beginning of an id, or a name: the newest run of that name; or a trace
@@ -38,15 +42,24 @@ def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool) 
     Steps that ran at the same time have bars above one another; the thin part of a bar is the time before the
     first piece of a streamed answer.
 
+    --html writes all of it, the payloads too, as one page that opens in any browser and asks for nothing else; with a
+    step, the page opens there.
+
     \b
     Example:
       agentrace show
       agentrace show @last:7
       agentrace show checkout --io
       agentrace show shop.agentrace:7
+      agentrace show @last --html trip.html
       agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .tokens'
     """
+    asked = asked_page(page, refused={"--io": io, "--events": events, "--json": as_json})
     runs, run_id, step_id = named(run, home)
+    if asked is not None:
+        # What makes pages is loaded for them only: a run is shown in the terminal far more often.
+        import_module("agentrace.cli.html").write_page(runs.tree(run_id), runs.record, asked, chosen=step_id)
+        return
     if events:
         record = runs.record(run_id)
         write(event_json_lines(record, step_id) if as_json else event_lines(record, step_id, terminal()))

@@ -7,8 +7,9 @@ twice does no harm, because a seq and a digest say what is the same.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -106,6 +107,23 @@ class Record:
             if last > done:
                 yield max(first, done + 1), last, event
                 done = last
+
+    def pick(self, seqs: Sequence[int]) -> Iterator[bytes]:
+        """The events with these seqs, given in their order; no more is decompressed than holds them."""
+        wanted, at = list(seqs), 0
+        for segment, chunk in self._chunks:
+            if at == len(wanted):
+                return
+            if chunk.last < wanted[at]:
+                continue
+            here = set(wanted[at : bisect_right(wanted, chunk.last, at)])
+            at += len(here)
+            try:
+                yield from (event for first, _, event in segment.events(chunk) if first in here)
+            except CorruptRecord:
+                continue  # `events` tells the hole
+        here = set(wanted[at:])
+        yield from (event for first, _, event in self._tail if first in here)
 
     def payload(self, digest: bytes) -> bytes:
         """The data kept under this digest. Raises CorruptRecord where it is not there or not what was

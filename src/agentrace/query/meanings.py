@@ -46,7 +46,7 @@ def meaning(record: RunRecord) -> Meaning:
     steps = record.trace.steps.values()
     return Meaning(
         record.run_id,
-        {step.id: _of_step(record, step) for step in steps if step.kind in MEANT or step.usage is not None},
+        {step.id: step_meaning(record, step) for step in steps if step.kind in MEANT or step.usage is not None},
         calls,
         totals(record),
         replayable(record, calls),
@@ -54,7 +54,8 @@ def meaning(record: RunRecord) -> Meaning:
     )
 
 
-def _of_step(record: RunRecord, step: StepState) -> StepMeaning:
+def step_meaning(record: RunRecord, step: StepState) -> StepMeaning:
+    """What one model step of a run means."""
     facts = record.facts(step.id, request=False)
     usage = usage_of(record, step)
     if facts is None:
