@@ -198,7 +198,7 @@ def _groups(runs: Runs, store: Store, chosen: Sequence[bytes]) -> list[Group]:
 def _removed(store: Store, groups: Sequence[Group]) -> Removal:
     members = [[head.run_id for head in group.members] for group in groups]
     with Progress("removing", "run", sum(map(len, members))) as progress:
-        found = remove(store.root, members, lambda run_id: progress.advance())
+        found = remove(store.root, members, progress.advance)
     for path in found.damaged:
         told = f"{plain(str(path))} holds something of a removed run, and was left because of other runs in it"
         click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
