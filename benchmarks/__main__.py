@@ -21,6 +21,7 @@ from benchmarks import (
     burst,
     command,
     history,
+    indexing,
     kill,
     leaving,
     model_call,
@@ -51,6 +52,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "replay": replay.measure,
         "answering": answering.measure,
         "opening": opening.measure,
+        "indexing": indexing.measure,
     }
 )
 

@@ -29,6 +29,8 @@ class Figure(Struct, frozen=True, kw_only=True):
     """How it was measured, in a few words."""
     below: float | None = None
     """The promise: the median is below this."""
+    above: float | None = None
+    """The promise: the median is above this."""
     exactly: float | None = None
     """The promise: every value is this."""
 
@@ -42,6 +44,8 @@ class Figure(Struct, frozen=True, kw_only=True):
         """``met``, ``MISSED``, or empty where nothing is promised."""
         if self.below is not None:
             return "met" if self.value < self.below else "MISSED"
+        if self.above is not None:
+            return "met" if self.value > self.above else "MISSED"
         if self.exactly is not None:
             return "met" if all(value == self.exactly for value in self.values) else "MISSED"
         return ""
@@ -51,6 +55,8 @@ class Figure(Struct, frozen=True, kw_only=True):
         """The promise as it is printed; empty if there is none."""
         if self.below is not None:
             return f"< {number(self.below)} {self.unit}".rstrip()
+        if self.above is not None:
+            return f"> {number(self.above)} {self.unit}".rstrip()
         return "" if self.exactly is None else f"{number(self.exactly)} {self.unit}".rstrip()
 
     @property

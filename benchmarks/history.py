@@ -1,4 +1,4 @@
-"""An agent that resends its growing history: CPU at turn 200, bytes on the disk, memory."""
+"""An agent that resends its growing history: CPU at turn 200, bytes on the disk, memory, its messages read back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.children import run, store
 from benchmarks.figures import Effort, Figure, Unsound
-from benchmarks.reading import disk_bytes, expect_calls, inputs
+from benchmarks.reading import disk_bytes, expect_calls, inputs, messages_told
 from benchmarks.stub import provider
 
 TURNS = 200
@@ -15,7 +15,7 @@ PAIRS = 20
 
 
 def measure(effort: Effort) -> list[Figure]:
-    """CPU added at the last turns, of a history that is kept and of one that is made anew; disk; memory."""
+    """CPU added at the last turns, of a history that is kept and of one that is made anew; disk; memory; reading."""
     turns = effort.calls(TURNS, 6)
     task: dict[str, Any] = {"turns": turns, "pairs": min(PAIRS, turns // 2)}
     kept: list[dict[str, Any]] = []
@@ -56,6 +56,13 @@ def measure(effort: Effort) -> list[Figure]:
             values=[told["peak_mb"] - plain["peak_mb"] for told, plain in zip(kept, bare, strict=True)],
             how="peak of the process, less that of one without agentrace",
         ),
+        Figure(
+            promise="telling the messages of such a loop, each once, for each turn",
+            unit="ms",
+            below=1,
+            values=[told["messages_ms"] / turns for told in [*kept, *rebuilt]],
+            how="sealed store, everything read that the turn is told by",
+        ),
     ]
 
 
@@ -68,6 +75,9 @@ def _once(effort: Effort, task: dict[str, Any]) -> dict[str, Any]:
             if not expect_calls(home, task["turns"]).sealed:
                 raise Unsound("the run was not sealed when its process ended")
             told["disk"] = disk_bytes(home)
+            messages, told["messages_ms"] = messages_told(home)
+            if messages != 2 * task["turns"] + 1:
+                raise Unsound(f"{messages:,} messages were told of {task['turns']:,} turns")
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from msgspec import Struct
 from agentrace import events, journal
 from agentrace.canonical import Reader
 from agentrace.events import StepCompleted, StepDispatched, WorkflowStarted
+from agentrace.query import Conversations, Runs
 from benchmarks.figures import Unsound
 
 
@@ -55,6 +57,19 @@ def expect_calls(home: Path, made: int) -> Recorded:
     if found.durability != {"process"}:
         raise Unsound(f"the journal was not mapped: {found.durability}")
     return found
+
+
+def messages_told(home: Path) -> tuple[int, float]:
+    """How many messages the runs of a store told, each once, and the time that took, in milliseconds."""
+    told, taken = 0, 0.0
+    for entry, _ in _records(home):
+        record = Runs(home).record(entry.run_id)
+        steps, conversations = record.trace.steps.values(), Conversations(record)
+        start = time.perf_counter()
+        added = [found for step in steps if (found := conversations.added(step)) is not None]
+        taken += (time.perf_counter() - start) * 1e3
+        told += sum(len(found.asked) + len(found.answer) for found in added)
+    return told, taken
 
 
 def inputs(home: Path, kind: str) -> Iterator[object]:

@@ -4,7 +4,9 @@ AgentraceError
 ├── ConfigError        a setting, option or argument that cannot be used
 ├── StoreError         the store directory cannot be read or written
 │   ├── RunNotFound    a run reference that names no run, or several
+│   ├── ArchiveAway    a run is archived where nothing can be reached now
 │   ├── CorruptRecord  bytes on disk that are not what was written
+│   ├── StoreVersion   a store of a format that this agentrace does not know
 │   └── TraceFileError a trace file that cannot be read, written or imported
 ├── RecordingFailed    only with on_error="raise": the run may not go on unrecorded
 ├── ValueUndecodable   a recorded value that this program cannot rebuild
@@ -55,10 +57,25 @@ class RunNotFound(StoreError):
     slug = "run-not-found"
 
 
+class ArchiveAway(StoreError):
+    """A run is archived in a directory that cannot be reached."""
+
+    slug = "archive"
+
+
 class CorruptRecord(StoreError):
     """Bytes on disk that are not what was written."""
 
     slug = "corrupt-record"
+
+
+class StoreVersion(StoreError, OSError):
+    """A store of a format that this agentrace does not know.
+
+    An ``OSError`` too: to whoever records it is a disk that takes nothing, and the program goes on.
+    """
+
+    slug = "store-version"
 
 
 class TraceFileError(StoreError):

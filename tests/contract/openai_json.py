@@ -9,6 +9,7 @@ from typing import Any
 def told_by(body: bytes) -> dict[str, Any]:
     """Finish reason, text, model, and usage as (input, output, cached, reasoning, written), of a whole body or a stream."""
     told: dict[str, Any] = {"finish": "", "text": "", "model": "", "usage": None}
+    choices: dict[int, str] = {}
     for part in _parts(body):
         if "response" in part:
             part = part["response"]
@@ -16,13 +17,14 @@ def told_by(body: bytes) -> dict[str, Any]:
         told["model"] = part.get("model") or told["model"]
         for choice in part.get("choices", ()):
             told["finish"] = choice.get("finish_reason") or told["finish"]
-            told["text"] += _content(choice)
+            choices[choice["index"]] = choices.get(choice["index"], "") + _content(choice)
         for item in part.get("output") or ():
             told["text"] += "".join(content.get("text", "") for content in item.get("content") or ())
         if part.get("object") == "response":
             told["finish"] = (part.get("incomplete_details") or {}).get("reason") or part["status"]
         if part.get("usage"):
             told["usage"] = _usage(part["usage"])
+    told["text"] += "".join(choices.values())
     return told
 
 

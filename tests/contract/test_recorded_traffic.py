@@ -15,8 +15,10 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from msgspec import to_builtins
 
 from agentrace.events import StepFailed
+from agentrace.query import Conversations, RunRecord
 from tests.contract import anthropic_json, anthropic_scenarios, openai_json, openai_scenarios
 from tests.contract.far_end import FarEnd
 from tests.contract.observed import observed
@@ -181,6 +183,36 @@ def test_real_answers_are_recorded_read_and_replayed(source: Source) -> None:
             counted = None if facts.usage is None else counts(facts.usage)
             assert (facts.finish_reason, facts.text, counted) == (told["finish"], told["text"], told["usage"])
             assert facts.model == (told["model"] or facts.model)
+    no_message_is_lost(record, source, playing.bodies)
+
+
+def no_message_is_lost(record: RunRecord, source: Source, bodies: list[bytes]) -> None:
+    """Every text of the requests is in a message that a step up to theirs added, and every answer is one."""
+    conversations, known = Conversations(record), ""
+    for (step_id, step), body in zip(record.trace.steps.items(), bodies, strict=True):
+        added = conversations.added(step)
+        assert added is not None
+        said = [*(placed.message for placed in added.asked), *added.answer]
+        known += json.dumps(to_builtins(said), ensure_ascii=False)
+        request, facts = record.values.json(step.dispatched.input), record.facts(step_id)
+        assert [text for text in texts(request) if json.dumps(text, ensure_ascii=False)[1:-1] not in known] == []
+        assert facts is not None
+        if not isinstance(step.ended, StepFailed):
+            assert "".join(message.text for message in added.answer) == source.told(body)["text"]
+            assert [call for message in added.answer for call in message.tool_calls] == list(facts.tool_calls)
+
+
+def texts(request: dict[str, Any]) -> Iterator[str]:
+    """What is said in a request, read without any of our code."""
+    said = [request.get(name) for name in ("messages", "input", "prompt", "system", "instructions")]
+    while said:
+        item = said.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list):
+            said += item
+        elif isinstance(item, dict) and item.get("type") != "reasoning":
+            said += [item.get(name) for name in ("content", "text", "output")]
 
 
 def _lasting(seen: Any) -> Any:

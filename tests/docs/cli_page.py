@@ -16,12 +16,14 @@ HEAD = """\
 # The command line
 
 `agentrace COMMAND --help` says the same in the terminal. Exit codes: 0, 1 where a check found something (`verify`,
-`doctor`), 2 for a mistake in what was typed or an [error](errors.md), 3 where a replay diverged, 130 after Ctrl-C.
+`doctor`) or a run that was named is left (`rm`), 2 for a mistake in what was typed or an [error](errors.md), 3 where a
+replay diverged, 130 after Ctrl-C.
 `run` and `replay` otherwise end as the program does.
 
 Output is plain text in 100 columns where it is no terminal, and the same for the same record; colours are for
 terminals only, and `NO_COLOR` switches them off. `--json` prints JSON with times in nanoseconds. Whatever a record
-holds, control characters and escape sequences in it are shown as escapes such as `\\x1b`.
+holds, control characters and escape sequences in it are shown as escapes such as `\\x1b`. What takes longer than a
+second shows on a terminal how far it is, and leaves nothing of that behind.
 
 ## Naming a run
 
@@ -36,6 +38,14 @@ holds, control characters and escape sequences in it are shown as escapes such a
 | `shop.agentrace` | the run in a [trace file](trace-file.md) |
 | `shop.agentrace:7` | its step 7 |
 | `shop.agentrace@checkout` | of several runs in a file, the one that is named in one of these ways (`@last` for the newest) |
+
+The tab key completes these, trace files, commands and options, once a shell was given its line:
+
+| shell | line |
+| --- | --- |
+| bash | `eval "$(agentrace completion bash)"` in `~/.bashrc` |
+| zsh | `eval "$(agentrace completion zsh)"` in `~/.zshrc`, after `compinit` |
+| fish | `agentrace completion fish \\| source` in `~/.config/fish/config.fish` |
 
 ## Reading the tree
 

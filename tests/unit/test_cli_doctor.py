@@ -14,6 +14,7 @@ from agentrace.cli import execute
 from agentrace.cli.doctor import examination_lines
 from agentrace.cli.examination import Examination, Finding, examine
 from agentrace.cli.terminal import Terminal
+from agentrace.cli.units import size
 from agentrace.integrations.catalogue import installed_version
 from agentrace.version import VERSION
 from tests.unit.recorded_runs import Process
@@ -51,6 +52,25 @@ def test_where_all_is_well_a_program_is_recorded(tmp_path: Path) -> None:
     assert (report.version, report.runs, report.store_path) == (VERSION, 1, str(tmp_path / "store"))
     assert report.store_size > 0
     assert of_level([*report.interpreter, *report.store], "problem", "warning") == []
+
+
+def test_the_format_of_the_store_and_what_is_left_over_are_told(tmp_path: Path) -> None:
+    process = Process(tmp_path / "store")
+    process.run("agent").end(1)
+    process.close()
+    (tmp_path / "store" / "derived").mkdir(exist_ok=True)
+    (tmp_path / "store" / "derived" / ("ab" * 16)).write_text("of a run that is gone")
+
+    report = found(tmp_path)
+
+    assert report.store_format == 1
+    assert report.left_over > 0
+    told = "\n".join(examination_lines(report, Terminal()))
+    assert f", format 1\n    {size(report.left_over)} of it belong to no run; `agentrace gc` tells what\n" in told
+    (tmp_path / "store" / "format").write_text("2\n")
+    refused = found(tmp_path)
+    assert not refused.able_to_record
+    assert any("is of format 2" in text for text in of_level(refused.store, "problem"))
 
 
 def test_a_store_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:

@@ -288,6 +288,8 @@ def test_a_look_is_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     (look,) = (tmp_path / "derived").glob("*.seen-by-*")
     assert look.stat().st_mode & 0o777 == 0o600
+    assert execute(["gc", "--home", str(tmp_path)]) == 0
+    assert look.name not in capsys.readouterr().out
 
 
 def test_a_store_that_keeps_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,7 +118,7 @@ def test_a_summary_of_other_integrations_is_made_anew(tmp_path: Path, monkeypatc
     assert Runs(tmp_path).summary(run.id).totals.usage.input == 7
     file = tmp_path / "derived" / run.id.hex()
 
-    file.write_bytes(file.read_bytes().replace(b"\xa6openai\xa11", b"\xa6openai\xa10").replace(b"\x07", b"\x63"))
+    file.write_bytes(file.read_bytes().replace(b"\xa6openai\xa12", b"\xa6openai\xa10").replace(b"\x07", b"\x63"))
 
     assert Runs(tmp_path).summary(run.id).totals.usage.input == 7
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +12,16 @@ import msgspec
 from agentrace.archive.reading import TraceFile
 from agentrace.errors import CorruptRecord, RunNotFound, TraceFileError
 from agentrace.ids import format_run_id
-from agentrace.journal.disk import open_private, sync_directory, write_fully
+from agentrace.journal.disk import open_private, sync_directory, take_name, write_fully
 from agentrace.journal.lanes import Place
-from agentrace.journal.segment import TEMPORARY, segment_name, take_name
+from agentrace.journal.segment import TEMPORARY, segment_name
 from agentrace.store import Problem, Record, Store
 
 _FIRST: Final = 1
+CHECKING: Final = 0.8
+"""The share of a run's time that checking takes; the rest is copying."""
+
+Watch = Callable[[float], object]
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -28,20 +33,23 @@ class Imported(msgspec.Struct, frozen=True):
     """Runs that the store had already, with the same content."""
 
 
-def import_file(file: TraceFile, store: Store) -> Imported:
+def import_file(file: TraceFile, store: Store, watch: Watch = lambda share: None) -> Imported:
     """Copy every run of a file into a store, after checking all of them.
+
+    ``watch`` is told how much more of a run is done, which adds up to 1 for each.
 
     Raises ``TraceFileError``: ``trace-file-damaged`` where anything in the file is not as it was written,
     ``run-exists`` where the store has other content under the id of one of its runs. Nothing is written then.
     """
     run_ids = [run.run_id for run in file.manifest.runs]
-    _check(file, run_ids)
+    _check(file, run_ids, watch)
     there = [run_id for run_id in run_ids if _is_there(file, store, run_id)]
     added = [run_id for run_id in run_ids if run_id not in set(there)]
     try:
         Place(store.root).prepare()
         for run_id in added:
             _add(file, run_id, Place(store.root).segments)
+            watch(1 - CHECKING)
     except OSError as failure:
         raise TraceFileError(
             f"{store.root} cannot be written: {failure.strerror or failure}",
@@ -50,13 +58,14 @@ def import_file(file: TraceFile, store: Store) -> Imported:
     return Imported(added, there)
 
 
-def _check(file: TraceFile, run_ids: list[bytes]) -> None:
+def _check(file: TraceFile, run_ids: list[bytes], watch: Watch) -> None:
     wrong = list(file.notices)
     if not wrong:
         promised = {run.run_id: {digest.hex() for digest in run.missing} for run in file.manifest.runs}
         for run_id in run_ids:
             found = file.problems(run_id)
             wrong += [problem.text for problem in found if not _was_wrong_before(problem, file, promised[run_id])]
+            watch(CHECKING)
     if wrong:
         raise TraceFileError(
             f"{file.root.name} is not as it was written, so nothing of it was imported: {wrong[0]}",

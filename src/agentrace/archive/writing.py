@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
@@ -64,7 +64,12 @@ LAST_EVENTS_RAW: Final = 128 << 10
 _COPIED_AT_ONCE: Final = 1 << 20
 _DESCRIBING: Final = (WorkflowStarted.__struct_config__.tag, WorkflowDescribed.__struct_config__.tag)
 
+_TOLD_EVERY: Final = 256
+
 _encode = msgspec.msgpack.Encoder().encode
+
+Watch = Callable[[float], object]
+"""Told how much more of one run is done, 0 to 1; for each run that adds up to 1."""
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -87,7 +92,13 @@ def with_children(runs: Runs, chosen: Sequence[bytes]) -> list[bytes]:
     return sorted(found)
 
 
-def export(runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing = Unchanged) -> Exported:
+def unwatched(_: float) -> None:
+    """Progress that nobody looks at."""
+
+
+def export(
+    runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing = Unchanged, watch: Watch = unwatched
+) -> Exported:
     """Write the chosen runs, and those they started, into ``path``, which is replaced at once and as a whole.
 
     Raises ``RunNotFound``, ``CorruptRecord`` where a run cannot be read at all, ``TraceFileError`` where one is still
@@ -98,7 +109,7 @@ def export(runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing =
         raise TraceFileError(f"a trace file holds at most {RUNS_AT_MOST:,} runs", do="export them in several files")
     try:
         with tempfile.TemporaryFile(dir=path.parent) as segments:
-            members, removed, codecs, version = _segments(runs, wanted, segments, changing)
+            members, removed, codecs, version = _segments(runs, wanted, segments, changing, watch)
             members, removed = _with_what_was_said(runs, members, removed)
             manifest = Manifest(FORMAT, version, VALUES, sorted(codecs), removed, members)
             segments.seek(0)
@@ -110,7 +121,7 @@ def export(runs: Runs, chosen: Sequence[bytes], path: Path, changing: Changing =
 
 
 def _segments(
-    runs: Runs, wanted: Sequence[bytes], sink: IO[bytes], changing: Changing
+    runs: Runs, wanted: Sequence[bytes], sink: IO[bytes], changing: Changing, watch: Watch
 ) -> tuple[list[RunMember], Removed, set[str], str]:
     before = runs.store.manifest.trace if isinstance(runs.store, TraceFile) else events.FORMAT_VERSION
     budget, codecs, versions = Budget(), set[str](), set[str]()
@@ -124,7 +135,7 @@ def _segments(
             )
         change = changing(record)
         writing = _Member(record, change, sink, budget)
-        member, footer = writing.written(changed=changing is not Unchanged)
+        member, footer = writing.written(_in_parts(record, watch), changed=changing is not Unchanged)
         versions.add(writing.started.format)
         members.append(member)
         removed.append(change.removed())
@@ -161,10 +172,10 @@ class _Member:
         """As far as it is there."""
         self._described = WorkflowDescribed(0, 0, 0)
 
-    def written(self, *, changed: bool) -> tuple[RunMember, Footer]:
-        """The run as the manifest tells it, once it is written."""
+    def written(self, whole: Iterator[tuple[int, bytes]], *, changed: bool) -> tuple[RunMember, Footer]:
+        """The run as the manifest tells it, once these events of it are written: last seq and bytes of each."""
         pending = before = last_ts = 0
-        for last, original in _whole(self._record):
+        for last, original in whole:
             event = self._change.event(original)
             self._payloads_of(event)
             pending += ENTRY.size + len(event)
@@ -242,6 +253,18 @@ class _Member:
         self._sink.write(data)
         self._hash.update(data)
         self._length += len(data)
+
+
+def _in_parts(record: Record, watch: Watch) -> Iterator[tuple[int, bytes]]:
+    """The events of ``_whole``, while how far they are is told."""
+    end = record.segments[-1].footer.seq_to if record.segments else 0
+    told = 0.0
+    for count, (last, event) in enumerate(_whole(record), 1):
+        yield last, event
+        if count % _TOLD_EVERY == 0 and told < last / max(end, last):
+            watch(last / max(end, last) - told)
+            told = last / max(end, last)
+    watch(1 - told)
 
 
 def _whole(record: Record) -> Iterator[tuple[int, bytes]]:

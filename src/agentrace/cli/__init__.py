@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from agentrace.cli.tab import VARIABLE
 from agentrace.errors import AgentraceError, AgentraceWarning
 from agentrace.version import VERSION
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
     "run": "Run a program and record it.",
@@ -27,12 +32,15 @@ COMMANDS: Final = {
     "to-test": "Write a run as a test and its trace file.",
     "export": "Write runs into one file.",
     "import": "Take the runs of a file into the store.",
+    "rm": "Remove runs.",
+    "gc": "Remove what is left over, and no run.",
     "verify": "Check that records are whole and unchanged.",
     "doctor": "Tell whether recording works here, and with what settings.",
     "path": "Print the store directory.",
+    "completion": "Print what lets a shell complete commands, options and runs.",
 }
 """Every command with what it does, in the order of the help. Its module has its name and defines ``command``."""
-_MODULES: Final = {"import": "import_", "to-test": "to_test"}
+_MODULES: Final = {"import": "import_", "to-test": "to_test", "gc": "gc_"}
 """Modules whose command's name is none that a module may have."""
 
 INTERRUPTED: Final = 130
@@ -45,19 +53,28 @@ class Commands(click.Group):
         """Their names."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
         found: click.Command = importlib.import_module(f"agentrace.cli.{_MODULES.get(cmd_name, cmd_name)}").command
         found.name = cmd_name
+        if ctx.resilient_parsing:
+            importlib.import_module("agentrace.cli.completion").teach(found)
         return found
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands of the table that begin so, without loading what is in it; or options."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=told) for name, told in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is meant; a misspelt one is told the nearest right spelling."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not (args[0].startswith("-") or ctx.resilient_parsing):
             import difflib
 
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
@@ -92,6 +109,9 @@ def main() -> int:
     gc.disable()  # a command is soon over, and what it reads is many small objects without circles
     _stop_recording()
     _be_a_filter()
+    if VARIABLE in os.environ:
+        importlib.import_module("agentrace.cli.completion").answer(agentrace, os.environ)
+        return 0
     return execute()
 
 

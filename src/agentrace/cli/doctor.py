@@ -44,7 +44,10 @@ def examination_lines(found: Examination, to: Terminal) -> Iterator[str]:
     yield f"{to.paint('agentrace', 'bold')} {found.version}"
     yield from _section("interpreter", found.interpreter, to)
     yield from _section("store", found.store, to)
-    yield f"    {counted(found.runs, 'run')}, {size(found.store_size)}"
+    kept_as = f", format {found.store_format}" if found.store_format else ""
+    yield f"    {counted(found.runs, 'run')}, {size(found.store_size)}{kept_as}"
+    if found.left_over:
+        yield f"    {size(found.left_over)} of it belong to no run; `agentrace gc` tells what"
     yield from _section("commands", found.commands, to)
     yield from _section("libraries", found.libraries, to)
     yield ""

@@ -22,7 +22,9 @@ from agentrace.errors import StoreError
 from agentrace.integrations.catalogue import Known, installed_version, known
 from agentrace.integrations.unrecorded import LIBRARIES, WEBSOCKETS
 from agentrace.journal.filesystem import judge
+from agentrace.journal.store_format import format_of
 from agentrace.query import Runs
+from agentrace.store.leftovers import leftovers
 from agentrace.version import VERSION
 
 _SECONDS: Final = 20.0
@@ -59,6 +61,10 @@ class Examination(Struct, frozen=True):
     store_path: str
     store_size: int
     """Bytes."""
+    store_format: int
+    """0 where there is no store yet, or none of a format that is known."""
+    left_over: int
+    """Bytes that `agentrace gc` would free."""
     runs: int
     journal: str
     """``mmap`` or ``fallback``."""
@@ -76,6 +82,7 @@ def examine(home: Path | None = None, environ: Mapping[str, str] | None = None) 
     interpreter = list(_interpreter(settings))
     verdict = judge(settings.home)
     runs, size, store = _store(settings.home)
+    kept_as, left_over = _house(settings.home)
     journal = Finding("ok", f"events are written through a memory mapping: {verdict.why}")
     if not verdict.safe:
         journal = Finding("warning", f"events are written in batches, so a killed process may lose some: {verdict.why}")
@@ -87,6 +94,8 @@ def examine(home: Path | None = None, environ: Mapping[str, str] | None = None) 
         store=store,
         store_path=str(settings.home),
         store_size=size,
+        store_format=kept_as,
+        left_over=left_over,
         runs=runs,
         journal="mmap" if verdict.safe else "fallback",
         commands=list(_commands(environ)),
@@ -122,6 +131,16 @@ def _store(home: Path) -> tuple[int, int, list[Finding]]:
         return len(runs.ids), runs.store.size(), findings
     except StoreError as error:
         return 0, 0, [*findings, Finding("problem", error.what, error.do)]
+
+
+def _house(home: Path) -> tuple[int, int]:
+    """The format of the store, and the bytes that belong to no run of it."""
+    if not home.is_dir():
+        return 0, 0
+    try:
+        return format_of(home), sum(one.size for one in leftovers(home, Runs(home).is_kept))
+    except (StoreError, OSError):
+        return 0, 0
 
 
 def _commands(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import click
 from agentrace.archive import Imported, TraceFile, import_file
 from agentrace.cli.escaping import plain
 from agentrace.cli.opening import home_option, settings
+from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import write
 from agentrace.cli.units import counted
 from agentrace.store import Store
@@ -29,7 +30,9 @@ def command(file: str, home: Path | None) -> None:
       agentrace import shop.agentrace
     """
     root = settings(home).home
-    done = import_file(TraceFile(Path(file)), Store(root))
+    opened = TraceFile(Path(file))
+    with Progress("importing", "run", len(opened.manifest.runs)) as progress:
+        done = import_file(opened, Store(root), progress.advance)
     write(imported_lines(done, root))
 
 

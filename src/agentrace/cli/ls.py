@@ -13,6 +13,7 @@ from agentrace.cli.drawing import tokens_text
 from agentrace.cli.escaping import cells, json_text, plain
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
+from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import age, counted, duration, size
 from agentrace.query import Listed, Summary
@@ -53,7 +54,8 @@ def command(file: str | None, number: int, everything: bool, home: Path | None, 
     if as_json:
         write(json_text(summary_json(entry.summary, entry.processes, entry.jobs)) for entry in listed)
         return
-    shown = list(listed)
+    with Progress("reading", "run", min(number, len(runs.ids))) as progress:
+        shown = list(progress.over(listed))
     write(list_lines(shown, runs.ids, runs.store.root, runs.store.size(), terminal()))
 
 

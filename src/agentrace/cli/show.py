@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from itertools import islice
 from textwrap import wrap
 from typing import Any, Final
@@ -19,8 +20,8 @@ from agentrace.cli.drawing import tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
 from agentrace.cli.folding import Command
-from agentrace.cli.looks import Look, keep, last_look, look_at
 from agentrace.cli.opening import home_option, named
+from agentrace.cli.page_options import asked_page, page_options
 from agentrace.cli.paging import show_lines
 from agentrace.cli.selecting import Selection
 from agentrace.cli.terminal import Terminal, terminal, write
@@ -29,7 +30,7 @@ from agentrace.cli.values_below import values_below
 from agentrace.cli.view import Asked, View, choose, in_words, typed, view
 from agentrace.errors import RunNotFound
 from agentrace.ids import format_run_id
-from agentrace.query import Row, RunRecord, Runs, StepRow, Tree
+from agentrace.query import Look, Row, RunRecord, Runs, StepRow, Tree, keep_look, last_look, look_at
 
 _RANGE: Final = re.compile(r"(.+):(\d{1,18})?\.\.(\d{1,18})?", re.DOTALL)
 _LAST: Final = 10**18
@@ -46,6 +47,7 @@ _LAST: Final = 10**18
 @click.option("--new", is_flag=True, help="Only rows that began, ended or got notes since you last looked.")
 @click.option("--events", is_flag=True, help="Show the events of the record instead.")
 @click.option("--no-pager", is_flag=True, help="Do not use a pager.")
+@page_options
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --events one object on each line.")
 def command(run: str, **options: Any) -> None:
@@ -66,6 +68,9 @@ def command(run: str, **options: Any) -> None:
 
     On a terminal, what does not fit goes through $AGENTRACE_PAGER, $PAGER or `less -FRX`.
 
+    --html writes all of it, the payloads too, as one page that opens in any browser and asks for nothing else; with a
+    step, the page opens there.
+
     \b
     Example:
       agentrace show
@@ -75,11 +80,17 @@ def command(run: str, **options: Any) -> None:
       agentrace show checkout --find timeout --kind tool
       agentrace show checkout --new
       agentrace show shop.agentrace:7
+      agentrace show @last --html trip.html
       agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .tokens'
     """
     reference, first, last = _range(run)
     asked = _asked(options, first, last)
+    page = asked_page(options, refused=_refused_by_a_page(options, asked))
     runs, run_id, step_id = named(reference, options["home"])
+    if page is not None:
+        # What makes pages is loaded for them only: a run is shown in the terminal far more often.
+        import_module("agentrace.cli.html").write_page(runs.tree(run_id), runs.record, page, chosen=step_id)
+        return
     lines: Iterable[str]
     if options["events"]:
         if asked.some or asked.depth or asked.everything:
@@ -122,6 +133,14 @@ def _asked(options: dict[str, Any], first: int, last: int) -> Asked:
     )
 
 
+def _refused_by_a_page(options: dict[str, Any], asked: Asked) -> dict[str, bool]:
+    """The options that are of no use with a page, which has everything, and whether they are given."""
+    names = ("io", "events", "find", "failed", "new", "depth")
+    given = {f"--{name}": bool(options[name]) for name in names}
+    more = {"--json": options["as_json"], "--all": asked.everything, "--kind": bool(asked.kinds)}
+    return {**given, **more, "a range of steps": bool(asked.first)}
+
+
 def _reference(runs: Runs, reference: str) -> Callable[[bytes], str]:
     """How the runs of this source are named in commands: as shortly as tells them apart."""
     file = split_file(reference)
@@ -147,7 +166,7 @@ def _lines(runs: Runs, run_id: bytes, step_id: int, asked: Asked, command: Comma
     selection = choose(tree, rows, asked, runs.record, look)
     told = in_words(asked, selection, len(rows), look, to.now_ns)
     if top is None and not (asked.first or asked.find or asked.kinds or asked.failed):
-        kept = keep(runs.store, run_id, look_at(tree, to.now_ns))
+        kept = keep_look(runs.store, run_id, look_at(tree, to.now_ns))
         if asked.new and not kept:
             told += "; a look cannot be kept here, so the next one will not know of this one"
     if as_json:

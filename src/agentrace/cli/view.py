@@ -10,12 +10,11 @@ from msgspec import Struct
 
 from agentrace.cli.escaping import plain
 from agentrace.cli.folding import Command, Where, folded, page
-from agentrace.cli.looks import Look
 from agentrace.cli.rows import Shown, Span, span, whole
 from agentrace.cli.searching import PLACES, holding
 from agentrace.cli.selecting import Selection, Test, failed, in_range, new_since, of_kinds, selected
 from agentrace.cli.units import age, counted, date
-from agentrace.query import Row, RunRecord, Tree
+from agentrace.query import Look, Row, RunRecord, Tree
 
 
 class Asked(Struct, frozen=True):

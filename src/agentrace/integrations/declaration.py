@@ -62,6 +62,78 @@ class Facts(Struct, frozen=True):
     """Results that the request carried."""
 
 
+class Media(Struct, frozen=True):
+    """What is in a message and is no text: that it is there, never its bytes."""
+
+    kind: str
+    """``image``, ``audio``, ``video``, ``file``, ``document``, or what the provider calls it."""
+    mime: str = ""
+    size: int = 0
+    """Bytes of its content where that is in the message, else 0."""
+    source: str = ""
+    """Its URL, its id at the provider, or its name."""
+
+
+class ServedCall(Struct, frozen=True):
+    """A call of a tool that the provider ran itself, such as a search, and what it gave the model."""
+
+    id: str
+    name: str
+    arguments: Any = None
+    result: Any = None
+    """As the provider tells it; ``None`` where it does not, or in another message than the call."""
+
+
+class Message(Struct, frozen=True):
+    """A message of a request, or an answer. Names are those of OpenTelemetry's GenAI conventions."""
+
+    role: str
+    """``system``, ``developer``, ``user``, ``assistant`` or ``tool``, as the provider names it."""
+    text: str = ""
+    """Everything in it that is visible text."""
+    reasoning: str = ""
+    """Thoughts before the answer, or the summary of them, where they are told."""
+    tool_calls: Sequence[ToolCall] = ()
+    tool_call_id: str = ""
+    """The call that a message of a tool answers."""
+    name: str = ""
+    """Who says it, where there are several of a role."""
+    failed: bool = False
+    """Whether it tells that a tool failed."""
+    refusal: str = ""
+    """Why the model does not answer."""
+    citations: Sequence[str] = ()
+    """URLs, titles or files that the text refers to."""
+    media: Sequence[Media] = ()
+    served: Sequence[ServedCall] = ()
+
+
+class Asked(Struct, frozen=True):
+    """Where in a request its messages stand."""
+
+    parts: Sequence[tuple[str, Sequence[Any]]] = ()
+    """Lists of items in the order in which the model gets them, each as it is in the request, not a copy: that is how
+    a reader knows again what it read before. Beside a list stands the role of items that do not tell theirs."""
+    continues: str = ""
+    """What comes before these messages and is kept by the provider, under this id; empty if nothing does."""
+
+
+class Dialogue(Struct, frozen=True):
+    """How the messages of a library's calls are read: pure functions, each of which is given no more than it reads.
+
+    As with facts they may fail on a body that is other than its provider documents it, with ``AttributeError``,
+    ``LookupError``, ``TypeError`` or ``ValueError``.
+    """
+
+    asked: Callable[[Any], Asked]
+    """Request JSON; where its messages stand."""
+    messages: Callable[[str, Any], Sequence[Message]]
+    """The role beside a list and one of its items; the messages that the item is: results of tools may stand in the
+    item of what is said next to them."""
+    answer: Callable[[Sequence[Any]], Sequence[Message]]
+    """The response's JSON as for facts; one message, or several where the model answered several times."""
+
+
 FactsOf: TypeAlias = Callable[[Any, Sequence[Any]], Facts]
 """Request JSON, and the response JSON as a list: one body, or the events of a stream."""
 
@@ -121,6 +193,8 @@ class Integration(Struct, frozen=True):
     reader: Reader
     facts: FactsOf
     facts_version: str = "1"
+    dialogue: Dialogue | None = None
+    """``None`` where there are no messages in its calls."""
     offered: OfferedIn = _no_tools
     credentials: Mapping[str, str] = {}
     """Environment variables that a client insists on, with a value for replays, where nothing is sent."""

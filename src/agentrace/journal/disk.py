@@ -42,6 +42,19 @@ def write_new(path: Path, data: bytes) -> None:
         os.close(fd)
 
 
+def take_name(temporary: Path, path: Path) -> bool:
+    """Give a file its name, unless another has it already. Raises OSError."""
+    try:
+        os.link(temporary, path)  # unlike a rename, it replaces nothing
+    except FileExistsError:
+        return False
+    except OSError:
+        if path.exists():
+            return False
+        os.rename(temporary, path)  # a file system without hard links
+    return True
+
+
 def sync_directory(path: Path) -> None:
     """Wait until the names in this directory are on the disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

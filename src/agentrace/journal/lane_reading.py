@@ -134,6 +134,31 @@ def glimpsed_runs(root: Path) -> dict[bytes, Glimpse]:
     return runs
 
 
+def runs_in_lanes(root: Path) -> dict[bytes, bool]:
+    """Every run of which there is a frame in a lane, and whether the lane's process lives.
+
+    None is overlooked because its process goes on to the next file meanwhile: that one names every open run again
+    before the one before it is removed, so a lane of which a file has gone is looked at again.
+    """
+    found: dict[bytes, bool] = {}
+    for lane in lanes(root):
+        living = is_living(lane)
+        files: list[Path] = []
+        while True:
+            before, files = files, list(lane_files(lane))
+            if (before and set(before) <= set(files)) or not files:
+                break
+            for path in files:
+                for run_id in runs_in_file(path, living):
+                    found[run_id] = living
+    return found
+
+
+def runs_in_file(path: Path, living: bool = False) -> set[bytes]:
+    """The runs of which there is a frame in a lane file; none if it is gone."""
+    return {run_id for _, run_id, _ in _glimpse(path, living)}
+
+
 def _glimpse(path: Path, living: bool) -> Iterator[tuple[int, bytes, bytes]]:
     """Kind, run id and body of each frame, by the lengths in the headers."""
     content, _ = _content(path, living)

@@ -20,10 +20,11 @@ from typing import Final, NamedTuple
 
 from agentrace.journal.disk import open_private, read_fully, same_file, sync_directory, write_new
 from agentrace.journal.frames import HEADER, HEADER_SIZE, MAGIC, Bytes
+from agentrace.journal.store_format import settle
 
 LANE_SUFFIX: Final = ".lane"
 LOCK: Final = "lock"
-_HIDDEN: Final = ".new-"
+HIDDEN: Final = ".new-"
 _ABANDONED: Final = 86_400.0
 
 
@@ -47,10 +48,18 @@ class Place(NamedTuple):
         """Where a lane file that held damage is kept after its intact frames were sealed."""
         return self.root / "damaged"
 
+    @property
+    def trash(self) -> Path:
+        """Where a run is while it is removed."""
+        return self.root / "trash"
+
     def prepare(self) -> None:
-        """Make the store's directories, private, and invisible to git."""
-        for directory in (self.root, self.journal, self.segments):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the store, private, and invisible to git. Raises OSError: ``StoreVersion`` where it is of a format
+        that is not known here, and then nothing is touched.
+        """
+        settle(self.root)
+        for directory in (self.journal, self.segments):
+            directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.root / ".gitignore").exists():
             try:
                 write_new(self.root / ".gitignore", b"*\n")
@@ -168,7 +177,7 @@ class LaneDirectory:
     def _create(self) -> None:
         """Make and lock the directory, also when somebody removed it. Raises OSError."""
         self.place.prepare()
-        hidden = self.path.with_name(f"{_HIDDEN}{self.name}-{os.urandom(2).hex()}")
+        hidden = self.path.with_name(f"{HIDDEN}{self.name}-{os.urandom(2).hex()}")
         hidden.mkdir(mode=0o700)
         lock = -1
         try:
@@ -309,7 +318,7 @@ def remove_lane(lane: Path) -> None:
 def remove_abandoned(root: Path) -> None:
     """Remove what a process left that died, a day ago or longer, between making its lane and naming it."""
     try:
-        hidden = [entry for entry in os.scandir(Place(root).journal) if entry.name.startswith(_HIDDEN)]
+        hidden = [entry for entry in os.scandir(Place(root).journal) if entry.name.startswith(HIDDEN)]
         old = [entry for entry in hidden if time.time() - entry.stat().st_mtime > _ABANDONED]
     except OSError:
         return

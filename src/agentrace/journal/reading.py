@@ -7,8 +7,9 @@ twice does no harm, because a seq and a digest say what is the same.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -115,6 +116,23 @@ class Record:
             if last > done:
                 yield max(first, done + 1), last, event
                 done = last
+
+    def pick(self, seqs: Sequence[int]) -> Iterator[bytes]:
+        """The events with these seqs, given in their order; no more is decompressed than holds them."""
+        wanted, at = list(seqs), 0
+        for segment, chunk in self._chunks:
+            if at == len(wanted):
+                return
+            if chunk.last < wanted[at]:
+                continue
+            here = set(wanted[at : bisect_right(wanted, chunk.last, at)])
+            at += len(here)
+            try:
+                yield from (event for first, _, event in segment.events(chunk) if first in here)
+            except CorruptRecord:
+                continue  # `events` tells the hole
+        here = set(wanted[at:])
+        yield from (event for first, _, event in self._tail if first in here)
 
     def payload(self, digest: bytes) -> bytes:
         """The data kept under this digest. Raises CorruptRecord where it is not there or not what was
@@ -238,17 +256,19 @@ def _state(live: bool, last: int, sealed_up_to: int) -> State:
 
 
 def _segments(directory: Path, run_id: bytes) -> tuple[list[Segment], list[Damage]]:
-    """The segments of a run, and those that cannot be read at all."""
+    """The segments of a run, and those that cannot be read at all; none if it is removed in this moment."""
     segments: list[Segment] = []
     unreadable: list[Damage] = []
     for path in segment_paths(directory):
         name = shown_name(path)
         try:
-            segments.append(open_segment(path, name, run_id))
+            try:
+                segments.append(open_segment(path, name, run_id))
+            except CorruptRecord as failure:
+                unreadable.append(Damage(name, 0, os.stat(path).st_size, failure.what))
         except FileNotFoundError:
-            continue  # removed in this moment
-        except CorruptRecord as failure:
-            unreadable.append(Damage(name, 0, os.stat(path).st_size, failure.what))
+            if not directory.exists():
+                return [], []  # a run is removed as a whole, and so not to be read in part
     return segments, unreadable
 
 
@@ -273,3 +293,11 @@ def list_runs(root: Path) -> list[RunEntry]:
 def open_record(root: Path, run_id: bytes) -> Record:
     """One run, sealed or not. Raises RunNotFound. For many, make one Snapshot and ask it."""
     return Snapshot(root, only=run_id).record(run_id)
+
+
+def open_sealed(root: Path, run_id: bytes) -> Record:
+    """One run as far as it is sealed, without a look at the lanes. Raises RunNotFound."""
+    segments, unreadable = _segments(Place(root).segments / run_id.hex(), run_id)
+    if not segments and not unreadable:
+        raise RunNotFound(f"nothing is sealed of run {run_id.hex()} in {root}")
+    return Record(run_id, "sealed", segments, None)

@@ -19,6 +19,7 @@ from agentrace.journal.disk import open_private, same_file
 from agentrace.journal.lanes import LaneFile, is_living, lane_files, lanes, remove_abandoned, remove_lane
 from agentrace.journal.losses import CRASH, Tombstone
 from agentrace.journal.sealing import Breathe, OutOfTime, Recovered, Sealer
+from agentrace.journal.store_format import format_of
 
 RECOVERING: Final = "recovering"
 _ASK_AGAIN: Final = 0.005
@@ -28,8 +29,9 @@ def recover(root: Path, *, tombstone: Tombstone, timeout: float | None = None) -
     """Seal every lane whose process is dead; the segments that this call wrote.
 
     Living lanes are not touched. Stops after ``timeout`` seconds; the next call goes on from there. Raises
-    OSError where the store cannot be written.
+    OSError where the store cannot be written: ``StoreVersion`` where its format is not known here.
     """
+    format_of(root)
     deadline = None if timeout is None else time.monotonic() + timeout
 
     def breathe() -> None:

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from agentrace.errors import CorruptRecord
+from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.journal.sealed import Segment, open_segment
 from agentrace.journal.segment import SUFFIX, TEMPORARY, UNKNOWN_CHAIN, Progress, chain_start, chained
 
@@ -41,7 +41,7 @@ def take_over(directory: Path, run_id: bytes) -> Progress:
         progress.number = int(path.stem)
         try:
             segment = open_segment(path, shown_name(path), run_id)
-        except CorruptRecord:
+        except (CorruptRecord, RunNotFound):
             progress.chain = UNKNOWN_CHAIN
             continue
         progress.digests.update(segment.digests())
@@ -63,7 +63,7 @@ def _recomputed(segment: Segment, chain: bytes) -> bytes:
             for _, _, event in segment.events(chunk):
                 chain = chained(chain, event)
             expected = chunk.last + 1
-    except CorruptRecord:
+    except (CorruptRecord, RunNotFound):
         return UNKNOWN_CHAIN
     return chain
 

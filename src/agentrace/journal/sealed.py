@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from blake3 import blake3
 
-from agentrace.errors import CorruptRecord
+from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.journal.compression import decompress, plausible
 from agentrace.journal.disk import read_fully
 from agentrace.journal.frames import DIGEST_SIZE, Damage
@@ -140,7 +140,9 @@ class Segment:
 
 
 def open_segment(path: Path, name: str, run_id: bytes | None = None) -> Segment:
-    """The segment in a file. Raises CorruptRecord, FileNotFoundError."""
+    """The segment in a file. Raises CorruptRecord, FileNotFoundError; and once it is open, as all that reads from
+    it, RunNotFound where the run was removed meanwhile.
+    """
     size, whole = _look_at(path, name)
 
     def read(offset: int, length: int) -> bytes:
@@ -152,6 +154,10 @@ def open_segment(path: Path, name: str, run_id: bytes | None = None) -> Segment:
                 return read_fully(fd, length, offset)
             finally:
                 os.close(fd)
+        except FileNotFoundError as failure:
+            raise RunNotFound(
+                f"run {path.parent.name} was removed while it was read", do="`agentrace ls` shows those that are there"
+            ) from failure
         except OSError as failure:
             raise CorruptRecord(f"{name} cannot be read: {failure.strerror}") from failure
 

@@ -31,7 +31,7 @@ import msgspec
 from blake3 import blake3
 
 from agentrace.journal.compression import compress
-from agentrace.journal.disk import open_private, write_fully
+from agentrace.journal.disk import open_private, take_name, write_fully
 from agentrace.journal.frames import DIGEST_SIZE, Damage
 
 FORMAT: Final = 1
@@ -271,19 +271,6 @@ class SegmentWriter:
         if fd >= 0:
             os.close(fd)
             self._path.unlink(missing_ok=True)
-
-
-def take_name(temporary: Path, path: Path) -> bool:
-    """Give a file its name, unless another has it already. Raises OSError."""
-    try:
-        os.link(temporary, path)  # unlike a rename, it replaces nothing
-    except FileExistsError:
-        return False
-    except OSError:
-        if path.exists():
-            return False
-        os.rename(temporary, path)  # a file system without hard links
-    return True
 
 
 class _Entries:

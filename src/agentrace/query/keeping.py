@@ -8,10 +8,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from agentrace import fold
+from agentrace.query import looks
 from agentrace.query.meanings import Meaning
-from agentrace.query.sources import RunsSource
+from agentrace.query.sources import Kept, RunsSource
 from agentrace.query.summaries import Head, Summary
 from agentrace.store import facts_version
+from agentrace.store.derived import run_of
 
 VERSION: Final = 2
 """Raised whenever the same record gives another summary, meaning or head."""
@@ -25,7 +27,7 @@ _summary_decoder = msgspec.msgpack.Decoder(Summary)
 _meaning_decoder = msgspec.msgpack.Decoder(Meaning)
 _heads_decoder = msgspec.msgpack.Decoder(dict[bytes, Head])
 
-Kept = TypeVar("Kept", Summary, Meaning)
+Result = TypeVar("Result", Summary, Meaning)
 
 
 class Keeper:
@@ -58,11 +60,7 @@ class Keeper:
 
     def heads(self) -> dict[bytes, Head]:
         """The first events that were kept, by run."""
-        data = self._store.derived.get(_HEADS, _STAMP)
-        try:
-            return {} if data is None else _heads_decoder.decode(data)
-        except msgspec.DecodeError:
-            return {}
+        return kept_heads(self._store.derived)
 
     def keep_heads(self, heads: Mapping[bytes, Head], new: int) -> bool:
         """Keep those of runs that are over, once enough of them are new to be worth it; whether they were."""
@@ -72,7 +70,14 @@ class Keeper:
         self._store.derived.put(_HEADS, _STAMP, _encode(over))
         return True
 
-    def _get(self, run_id: bytes, suffix: str, decoder: msgspec.msgpack.Decoder[Kept]) -> Kept | None:
+    def is_current(self, name: str, stamp: str) -> bool:
+        """Whether a result that was kept under this name with this stamp can still be used."""
+        run_id = run_of(name)
+        if looks.SUFFIX in name:
+            return stamp == looks.STAMP
+        return stamp == (_STAMP if run_id is None else self._stamp(run_id))
+
+    def _get(self, run_id: bytes, suffix: str, decoder: msgspec.msgpack.Decoder[Result]) -> Result | None:
         if run_id not in self._over:
             return None
         data = self._store.derived.get(run_id.hex() + suffix, self._stamp(run_id))
@@ -89,6 +94,15 @@ class Keeper:
 
     def _stamp(self, run_id: bytes) -> str:
         return f"{_STAMP} over {self._store.fingerprint(run_id)}"
+
+
+def kept_heads(derived: Kept) -> dict[bytes, Head]:
+    """The first events that were kept, by run."""
+    data = derived.get(_HEADS, _STAMP)
+    try:
+        return {} if data is None else _heads_decoder.decode(data)
+    except msgspec.DecodeError:
+        return {}
 
 
 def _is_current(facts: Mapping[str, str]) -> bool:

@@ -25,7 +25,7 @@ from agentrace.events import (
     decode,
 )
 from agentrace.fold import Place, RunState, StepState, apply_to_run, apply_to_step, dispatched, unknown_step
-from agentrace.query.meanings import StepMeaning, meaning_of_step
+from agentrace.query.meanings import StepMeaning, step_meaning
 from agentrace.query.trees import Note, StepRow
 from agentrace.store import MEANT, Damage, RunRecord
 
@@ -145,7 +145,7 @@ class LiveRun:
             return self._row(state, StepMeaning())
         record = RunRecord(_OneStep(self.state.id, [*received, (event.seq, data)], self._payload))
         try:
-            meant = meaning_of_step(record, state)
+            meant = step_meaning(record, state)
         except CorruptRecord:  # what it received is damaged, or gone: the step is told without
             meant = StepMeaning()
         return self._row(state, meant)

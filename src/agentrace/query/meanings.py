@@ -47,7 +47,7 @@ def meaning(record: RunRecord) -> Meaning:
     noted = {step.id: step for step in record.trace.steps.values() if step.usage is not None}
     return Meaning(
         record.run_id,
-        {step_id: meaning_of_step(record, step) for step_id, step in sorted((meant | noted).items())},
+        {step_id: step_meaning(record, step) for step_id, step in sorted((meant | noted).items())},
         calls,
         totals(record),
         replayable(record, calls),
@@ -55,8 +55,8 @@ def meaning(record: RunRecord) -> Meaning:
     )
 
 
-def meaning_of_step(record: RunRecord, step: StepState) -> StepMeaning:
-    """What one step means. Raises ``CorruptRecord``."""
+def step_meaning(record: RunRecord, step: StepState) -> StepMeaning:
+    """What one model step of a run means."""
     facts = record.facts(step.id, request=False)
     usage = usage_of(record, step)
     if facts is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 
 from msgspec import Struct
 
-from agentrace.errors import CorruptRecord
+from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
 from agentrace.query.keeping import Keeper
 from agentrace.query.meanings import Meaning, meaning
 from agentrace.query.references import resolve, split_step
@@ -74,7 +75,10 @@ class Runs:
         """A run in short; read from what was kept, or made and kept if the run is over."""
         found = self._keeper.summary(run_id)
         if found is None:
-            found = summary(self._opened(run_id), self._meaning)
+            try:
+                found = summary(self._opened(run_id), self._meaning)
+            except ArchiveAway as error:
+                return Summary(run_id, status="unreadable", error=error.what)
             self._keeper.keep_summary(found)
         return found
 
@@ -88,13 +92,18 @@ class Runs:
         """What the first event of a run tells."""
         found = self._heads.get(run_id)
         if found is None:
-            found = self._heads[run_id] = head(self._opened(run_id))
+            try:
+                found = self._heads[run_id] = head(self._opened(run_id))
+            except ArchiveAway:
+                return Head(run_id)
             self._new_heads += self._keeper.is_over(run_id)
         return found
 
     def heads(self) -> Iterator[Head]:
         """All runs by their first events, the newest first."""
-        yield from map(self.head, self.ids)
+        for run_id in self.ids:
+            with suppress(RunNotFound):  # removed since
+                yield self.head(run_id)
         self._keep_heads()
 
     def roots(self) -> Iterator[Head]:
@@ -113,11 +122,14 @@ class Runs:
                 before = started.get(one.parent, (0, 0))
                 started[one.parent] = before[0] + processes + (not one.is_job), before[1] + jobs + one.is_job
             else:
-                yield Listed(self.summary(one.run_id), processes, jobs)
+                with suppress(RunNotFound):
+                    yield Listed(self.summary(one.run_id), processes, jobs)
 
     def all(self) -> Iterator[Listed]:
         """Every run by itself, also those that others started; the newest first."""
-        return (Listed(self.summary(run_id)) for run_id in self.ids)
+        for run_id in self.ids:
+            with suppress(RunNotFound):
+                yield Listed(self.summary(run_id))
 
     def started_by(self, run_id: bytes) -> list[bytes]:
         """The runs of processes that a run started and of jobs that it sent, the oldest first."""
@@ -134,11 +146,16 @@ class Runs:
     def check(self, run_id: bytes) -> Checked:
         """Whether the record of a run is whole and unchanged. Raises ``RunNotFound``."""
         problems = self.store.problems(run_id)
+        record = self._opened(run_id)
         try:
-            count = len(self._opened(run_id).events)
+            count = len(record.events)
         except CorruptRecord as error:
             count, problems = 0, [*problems, Problem("damage", error.what)]
-        return Checked(run_id, self.head(run_id).name, count, problems)
+        return Checked(run_id, head(record).name, count, problems)
+
+    def is_kept(self, name: str, stamp: str) -> bool:
+        """Whether what the store keeps under this name with this stamp is of use today."""
+        return self._keeper.is_current(name, stamp)
 
     def _opened(self, run_id: bytes) -> RunRecord:
         """A record that is not kept open: those who read many runs need each of them once."""
@@ -166,8 +183,9 @@ class Runs:
     def _read_children(self, oldest: bytes) -> dict[bytes, list[bytes]]:
         children: dict[bytes, list[bytes]] = {}
         for run_id in takewhile(lambda run_id: run_id >= oldest, self.ids):
-            parent = self.head(run_id).parent
-            if parent:
-                children.setdefault(parent, []).append(run_id)
+            with suppress(RunNotFound):
+                parent = self.head(run_id).parent
+                if parent:
+                    children.setdefault(parent, []).append(run_id)
         self._keep_heads()
         return {parent: started[::-1] for parent, started in children.items()}

@@ -19,7 +19,7 @@ from agentrace.capture.recording import Recorder, RunRecording, Tape
 from agentrace.capture.runs import place_from
 from agentrace.capture.sampling import Unwritten, is_drawn
 from agentrace.config import Settings
-from agentrace.errors import ConfigError, RecordingFailed
+from agentrace.errors import ConfigError, RecordingFailed, StoreVersion
 from agentrace.ids import Clock, SystemClock
 from agentrace.integrations.imports import ImportWatch
 from agentrace.integrations.registry import Instrumentation
@@ -289,16 +289,19 @@ class Runtime:
             run.health.add("incomplete")
             if run.opened:
                 run.encoder.forget()
+        told, do = str(error), f"make room or make {self.settings.home} writable"
+        if isinstance(error, StoreVersion):
+            told, do = error.what, error.do
         if self.settings.on_error == "raise":
             raise RecordingFailed(
-                f"{f'{count} event(s)' if count else 'a payload'} could not be kept in {self.settings.home}: {error}",
-                do="make room or make the directory writable; on_error='warn' lets the program go on unrecorded",
+                f"{f'{count} event(s)' if count else 'a payload'} could not be kept in {self.settings.home}: {told}",
+                do=f"{do}; on_error='warn' lets the program go on unrecorded",
             ) from error
         if not self._told_loss:
             self._told_loss = True
             say(
-                f"agentrace: events are being lost, the program goes on: {error}\n"
-                f"  what to do: make room or make {self.settings.home} writable; `agentrace doctor` tells more"
+                f"agentrace: events are being lost, the program goes on: {told}\n"
+                f"  what to do: {do}; `agentrace doctor` tells more"
             )
 
     # -- other processes -----------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,9 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
 
 
 _decode = msgspec.msgpack.Decoder(_Kept).decode
+_decode_map = msgspec.msgpack.Decoder(dict[bytes, msgspec.Raw]).decode
+_OF_A_RUN: Final = re.compile(r"([0-9a-f]{32})(?:\.|\Z)")
+_ID: Final = 32
 
 
 class Derived:
@@ -52,6 +57,51 @@ class Derived:
         except OSError:
             self._writable = False  # once is enough to learn that this store is not ours to write
         return self._writable
+
+    def stamps(self) -> Iterator[tuple[str, str | None]]:
+        """Every result by its name, and its stamp; None where it cannot be read."""
+        for name in _names(self._directory):
+            try:
+                yield name, _decode((self._directory / name).read_bytes()).stamp
+            except msgspec.DecodeError:
+                yield name, None
+            except OSError:
+                continue  # removed since
+
+    def forget(self, run_ids: Collection[bytes]) -> None:
+        """Remove what was derived from these runs; what is kept of many runs is kept without them. Raises OSError.
+
+        A result of one run has a name that begins with its id; one of many is a map by run id.
+        """
+        gone = {run_id.hex() for run_id in run_ids}
+        for name in _names(self._directory):
+            if name[:_ID] in gone:
+                (self._directory / name).unlink(missing_ok=True)
+            elif run_of(name) is None:
+                self._forget_in(self._directory / name, run_ids)
+
+    def _forget_in(self, path: Path, run_ids: Collection[bytes]) -> None:
+        try:
+            kept = _decode(path.read_bytes())
+            results = _decode_map(kept.data)
+        except (OSError, msgspec.DecodeError):
+            return  # nothing of ours, or nothing that anybody could read
+        rest = {run_id: result for run_id, result in results.items() if run_id not in run_ids}
+        if len(rest) < len(results):
+            _replace(path, _encode(_Kept(kept.stamp, msgspec.Raw(_encode(rest)))))
+
+
+def run_of(name: str) -> bytes | None:
+    """The run that a name begins with the id of, 32 hex digits; None if it begins with none."""
+    found = _OF_A_RUN.match(name)
+    return None if found is None else bytes.fromhex(found[1])
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _replace(path: Path, data: bytes) -> None:

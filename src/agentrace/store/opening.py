@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from agentrace import events, journal
-from agentrace.errors import StoreError
+from agentrace.errors import RunNotFound, StoreError, StoreVersion
 from agentrace.journal import Problem, RunEntry
 from agentrace.journal.lanes import Place
+from agentrace.journal.reading import open_sealed
 from agentrace.journal.run_directory import segment_paths
-from agentrace.store.derived import Derived
+from agentrace.journal.store_format import format_of
+from agentrace.store.away import Archive, archives, is_away, where
+from agentrace.store.derived import Derived, run_of
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
+from agentrace.store.removing import finish_removals
 
 RECOVERY_SECONDS: Final = 5.0
 """How long opening a store seals what dead processes left; the next one goes on
@@ -36,11 +40,21 @@ class Store:
 
     @cached_property
     def _snapshot(self) -> journal.Snapshot:
+        self._check_format()
         # A store that may only be read is read as it is.
         with contextlib.suppress(OSError):
             journal.recover(self.root, tombstone=events.tombstone, timeout=RECOVERY_SECONDS)
+            finish_removals(self.root, timeout=RECOVERY_SECONDS)
         try:
             return journal.Snapshot(self.root)
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+
+    def _check_format(self) -> None:
+        try:
+            format_of(self.root)
+        except StoreVersion:
+            raise
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -51,10 +65,35 @@ class Store:
 
     @cached_property
     def _entries(self) -> list[RunEntry]:
+        snapshot = self._snapshot
         try:
-            return self._snapshot.runs()
+            here = snapshot.runs()
         except OSError as error:
             raise _unreadable(self.root, error) from error
+        elsewhere = self._away.keys() - {entry.run_id for entry in here} if self._away else ()
+        if not elsewhere:
+            return here
+        return sorted([*here, *(RunEntry(run_id, "sealed") for run_id in elsewhere)], key=lambda one: one.run_id)
+
+    @cached_property
+    def _away(self) -> Mapping[bytes, Archive]:
+        return where(archives(self.root))
+
+    def archive_of(self, run_id: bytes) -> Path | None:
+        """The archive that a run is in; ``None`` if the store has it itself. Raises ``StoreError``."""
+        found = self._away.get(run_id) if self._away else None
+        return None if found is None or self._is_here(run_id) else Path(found.path)
+
+    def archived(self) -> dict[bytes, str]:
+        """The archive of each run that the store does not have itself. Raises ``StoreError``."""
+        return {run_id: found.path for run_id, found in self._away.items() if not self._is_here(run_id)}
+
+    def reachable(self) -> set[str]:
+        """The archives of such runs that are there now. Raises ``StoreError``."""
+        return {archive.path for archive in archives(self.root) if archive.is_there}
+
+    def _is_here(self, run_id: bytes) -> bool:
+        return (Place(self.root).segments / run_id.hex()).exists()
 
     def record(self, run_id: bytes) -> RunRecord:
         """One run. Raises ``RunNotFound``, and ``StoreError`` where it cannot be read."""
@@ -62,8 +101,14 @@ class Store:
 
     def source(self, run_id: bytes) -> journal.Record:
         """The encoded events and payloads of a run. Raises as ``record`` does."""
+        snapshot = self._snapshot
         try:
-            return self._snapshot.record(run_id)
+            return snapshot.record(run_id)
+        except RunNotFound:
+            archive = self._away.get(run_id)
+            if archive is None:
+                raise
+            return _archived(archive, run_id)
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -73,15 +118,47 @@ class Store:
 
     def fingerprint(self, run_id: bytes) -> str:
         """Equal for two moments between which a run that is over did not change: its segments and their sizes."""
-        sizes: list[str] = []
-        for path in segment_paths(Place(self.root).segments / run_id.hex()):
-            with contextlib.suppress(OSError):
-                sizes.append(f"{path.name}:{os.stat(path).st_size}")
-        return " ".join(sizes)
+        found = fingerprint(self.root, run_id)
+        archive = None if found else self._away.get(run_id)
+        return found if archive is None else archive.runs[run_id]
+
+    def size_of(self, run_id: bytes) -> int:
+        """Bytes on the disk of what is sealed of a run here."""
+        return size_on_disk(Place(self.root).segments / run_id.hex())
 
     def size(self) -> int:
         """Bytes of all files of the store."""
-        return _size(self.root)
+        return size_on_disk(self.root)
+
+
+def fingerprint(root: Path, run_id: bytes) -> str:
+    """The segments of a run and their sizes; empty if there is none."""
+    sizes: list[str] = []
+    for path in segment_paths(Place(root).segments / run_id.hex()):
+        with contextlib.suppress(OSError):
+            sizes.append(f"{path.name}:{os.stat(path).st_size}")
+    return " ".join(sizes)
+
+
+def _archived(archive: Archive, run_id: bytes) -> journal.Record:
+    try:
+        return open_sealed(Path(archive.path), run_id)
+    except RunNotFound:
+        raise is_away(archive, run_id) from None
+    except OSError as error:
+        raise _unreadable(Path(archive.path), error) from error
+
+
+def sealed_ids(root: Path) -> list[bytes]:
+    """The runs of which something is sealed, the newest last, without a look at the lanes. Raises OSError."""
+    format_of(root)
+    found = map(run_of, os.listdir(Place(root).segments))
+    return sorted(run_id for run_id in found if run_id is not None)
+
+
+def sealed_record(root: Path, run_id: bytes) -> RunRecord:
+    """One run as far as it is sealed. Raises ``RunNotFound``, OSError."""
+    return RunRecord(open_sealed(root, run_id))
 
 
 def problems(record: journal.Record) -> list[Problem]:
@@ -99,10 +176,13 @@ def _unreadable(root: Path, error: OSError) -> StoreError:
     )
 
 
-def _size(directory: Path) -> int:
-    """Bytes on the disk in a directory: of a file that was allocated ahead, what it really takes."""
+def size_on_disk(path: Path) -> int:
+    """Bytes on the disk of a file, or in a directory: of a file that was allocated ahead, what it really takes."""
     total = 0
-    pending = [os.fspath(directory)]
+    pending = [os.fspath(path)]
+    with contextlib.suppress(OSError):
+        if not path.is_dir():
+            return path.lstat().st_blocks * 512
     while pending:
         # Lanes come and go while other processes record.
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal, Protocol
 
@@ -10,6 +10,8 @@ import msgspec
 
 from agentrace.canonical import Reader, tags
 from agentrace.canonical.loading import load
+from agentrace.canonical.novelty import NewReader
+from agentrace.canonical.sharing import SharedReader
 from agentrace.errors import CorruptRecord
 from agentrace.events import (
     FORMAT_VERSION,
@@ -28,7 +30,7 @@ from agentrace.events import (
 from agentrace.exchanges import Recorded
 from agentrace.fold import ExchangeState, Folder, StepState, Trace
 from agentrace.integrations.catalogue import integration
-from agentrace.integrations.declaration import Facts
+from agentrace.integrations.declaration import Dialogue, Facts
 from agentrace.journal import Damage
 from agentrace.journal.segment import chain_start, chained
 from agentrace.store.bodies import responses
@@ -39,9 +41,22 @@ _BYTES: Final = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 
 _NOTICED: Final = frozenset({WorkflowStarted, StreamChunks, Logged, Scored})
 """Types of events that are more to a record than what they fold into."""
+_RESPONSES: Final = 4_096
+"""Responses of a run that are kept as JSON: what they mean is asked in turn, for different ends."""
 
 MEANT: Final = frozenset({"model", "embedding"})
 """Kinds of steps whose exchanges have a meaning that an integration reads."""
+
+
+MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What reading the meaning of a body raises that is other than its provider documents it, e.g. one from a proxy or a
+damaged record."""
+
+
+def dialogue_of(name: str) -> Dialogue | None:
+    """How the messages of an integration's calls are read; ``None`` if it is none or has none."""
+    found = integration(name)
+    return None if found is None else found.dialogue
 
 
 def facts_version(name: str) -> str:
@@ -82,6 +97,16 @@ class RunRecord:
         self._chunks: dict[tuple[int, int], list[StreamChunks]] = {}
         self._notes: dict[int, list[Logged | Scored]] = {}
         self._facts: dict[tuple[int, bool], Facts | None] = {}
+        self._responses: dict[int, list[Any]] = {}
+
+    @cached_property
+    def shared(self) -> SharedReader:
+        """Reads the same values as JSON that is never to be changed: what did not change is the same objects."""
+        return SharedReader(self._source.payload)
+
+    def new_values(self, seen: Iterable[bytes] = ()) -> NewReader:
+        """A reader that tells of each value what those before it did not hold; ``seen`` are its marks of earlier."""
+        return NewReader(self._source.payload, seen)
 
     @property
     def live(self) -> bool:
@@ -193,7 +218,18 @@ class RunRecord:
         return [self._recorded(state) for state in known.values()] if known else []
 
     def responses(self, step_id: int) -> list[Any]:
-        """The JSON of the last response that a step got: whole, or the events of a stream; empty if there is none."""
+        """The JSON of the last response that a step got: whole, or the events of a stream; empty if there is none.
+
+        It is never to be changed: who asks again may be given the same.
+        """
+        known = self._responses.get(step_id)
+        if known is None:
+            known = self._read_responses(step_id)
+            if len(self._responses) < _RESPONSES:
+                self._responses[step_id] = known
+        return known
+
+    def _read_responses(self, step_id: int) -> list[Any]:
         known = self.trace.exchanges.get(step_id, {})
         answered = [state for state in known.values() if state.answered is not None]
         return responses(self._recorded(answered[-1])) if answered else []
@@ -220,12 +256,10 @@ class RunRecord:
         found = integration(step.dispatched.integration)
         if found is None:
             return None
-        asked = self.values.json(step.dispatched.input) if request else None
+        asked = self.shared.json(step.dispatched.input) if request else None
         try:
             return found.facts(asked, self.responses(step_id))
-        except (AttributeError, LookupError, TypeError, ValueError):
-            # A body need not be what its provider documents, least of all one from a proxy or a damaged
-            # record.
+        except MALFORMED:
             return Facts()
 
     def _parts(self, step_id: int, exchange: int) -> Sequence[StreamChunks]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
+from agentrace.integrations.anthropic_messages import asked, messages, of_blocks
+from agentrace.integrations.declaration import Dialogue, Facts, Integration, Message, Shape, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
 from agentrace.integrations.stainless import StainlessReader
 
@@ -17,20 +18,15 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
     ``message_delta``; and the older ``completion``.
     """
     request = request if isinstance(request, Mapping) else {}
-    parts = mappings(responses)
-    message = _streamed(parts) if any(part.get("type") == "message_start" for part in parts) else _whole(parts)
-    blocks = mappings(message.get("content"))
+    message = _answered(responses)
+    said = of_blocks("assistant", mappings(message.get("content")))
     usage = message.get("usage")
     return Facts(
         model=message.get("model") or str(request.get("model") or ""),
         finish_reason=message.get("stop_reason") or "",
-        text="".join(block.get("text") or "" for block in blocks if block.get("type") == "text"),
+        text=said.text,
         usage=_usage(usage) if isinstance(usage, Mapping) and usage else None,
-        tool_calls=[
-            ToolCall(str(block.get("id", "")), str(block.get("name", "")), block.get("input"))
-            for block in blocks
-            if block.get("type") == "tool_use"
-        ],
+        tool_calls=list(said.tool_calls),
         tool_results=[
             ToolResult(str(block.get("tool_use_id", "")), block.get("content"))
             for said in mappings(request.get("messages"))
@@ -38,6 +34,12 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
             if block.get("type") == "tool_result"
         ],
     )
+
+
+def answer(responses: Sequence[Any]) -> Sequence[Message]:
+    """What the model said, as far as it came; nothing where there is no answer."""
+    message = _answered(responses)
+    return [of_blocks("assistant", message["content"])] if message.get("content") else []
 
 
 def offered(request: Any) -> Sequence[str]:
@@ -52,12 +54,21 @@ _THEIRS: Final = ("web_search_", "web_fetch_", "code_execution_", "tool_search_"
 """What the types of tools begin with that run at the provider."""
 
 
+def _answered(responses: Sequence[Any]) -> Mapping[str, Any]:
+    parts = mappings(responses)
+    return _streamed(parts) if any(part.get("type") == "message_start" for part in parts) else _whole(parts)
+
+
 def _whole(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The message of an answer in one piece; a completion, also one in events, is made one."""
     completed = [part for part in parts if isinstance(part.get("completion"), str)]
     if completed:
         return {**completed[-1], "content": [{"type": "text", "text": "".join(p["completion"] for p in completed)}]}
     return next((part for part in reversed(parts) if part.get("type") == "message"), {})
+
+
+_GROWING: Final = {"text_delta": ("text", "text"), "thinking_delta": ("thinking", "thinking")}
+"""Pieces of a stream: the block that they are of, and its field."""
 
 
 def _streamed(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -71,9 +82,13 @@ def _streamed(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
             message = dict(part.get("message") or {})
         elif kind == "content_block_start":
             blocks[place] = dict(part.get("content_block") or {})
-        elif kind == "content_block_delta" and delta.get("type") == "text_delta":
+        elif kind == "content_block_delta" and delta.get("type") in _GROWING:
+            of, field = _GROWING[delta["type"]]
+            block = blocks.setdefault(place, {"type": of})
+            block[field] = (block.get(field) or "") + (delta.get(field) or "")
+        elif kind == "content_block_delta" and delta.get("type") == "citations_delta":
             block = blocks.setdefault(place, {"type": "text"})
-            block["text"] = (block.get("text") or "") + (delta.get("text") or "")
+            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
         elif kind == "content_block_delta" and delta.get("type") == "input_json_delta":
             pieces.setdefault(place, []).append(delta.get("partial_json") or "")
         elif kind == "message_delta":
@@ -114,6 +129,8 @@ INTEGRATION = Integration(
     targets=("anthropic._base_client:SyncAPIClient.request", "anthropic._base_client:AsyncAPIClient.request"),
     reader=StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/"),
     facts=facts,
+    facts_version="2",
+    dialogue=Dialogue(asked, messages, answer),
     offered=offered,
     shapes=(Shape("/messages", {"model": (str,), "messages": (list,), "max_tokens": (int,)}),),
     credentials={"ANTHROPIC_API_KEY": "replayed-without-a-key"},

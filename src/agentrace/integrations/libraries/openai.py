@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentrace.integrations.declaration import Facts, Integration, Shape, ToolCall, ToolResult, Usage
-from agentrace.integrations.reading import count, mappings, parsed
+from agentrace.integrations.declaration import Dialogue, Facts, Integration, Message, Shape, ToolResult, Usage
+from agentrace.integrations.openai_messages import arrived, asked, messages, of_choices, of_output
+from agentrace.integrations.reading import count, mappings, media
 from agentrace.integrations.stainless import StainlessReader
 
 
@@ -17,14 +18,8 @@ def facts(request: Any, responses: Sequence[Any]) -> Facts:
     embeddings, and the usage objects of each.
     """
     request = request if isinstance(request, Mapping) else {}
-    parts = [part for part in responses if isinstance(part, Mapping)]
-    whole = next((part["response"] for part in reversed(parts) if isinstance(part.get("response"), Mapping)), None)
-    if whole is not None:
-        parts = [whole]
-    last = parts[-1] if parts else {}
-    if last.get("object") == "response" or isinstance(last.get("output"), list):
-        return _of_response(request, last)
-    return _of_chat(request, parts)
+    whole, parts = _read(responses)
+    return _of_chat(request, parts) if whole is None else _of_response(request, whole)
 
 
 def offered(request: Any) -> Sequence[str]:
@@ -43,9 +38,29 @@ def offered(request: Any) -> Sequence[str]:
     return [name for name in names if isinstance(name, str)]
 
 
+def answer(responses: Sequence[Any]) -> Sequence[Message]:
+    """What the model said, as far as it came: a message for each choice, or the items of a response in one."""
+    whole, parts = _read(responses)
+    if whole is not None:
+        return of_output(mappings(whole.get("output")) or arrived(parts))
+    made = [one for part in parts for one in mappings(part.get("data")) if "b64_json" in one or "url" in one]
+    pictures = tuple(media("image", one.get("b64_json") or one.get("url")) for one in made)
+    heard = [part["text"] for part in parts[-1:] if isinstance(part.get("text"), str)]
+    told = [Message("assistant", "".join(heard), media=pictures)] if pictures or heard else []
+    return [*of_choices(parts), *told]
+
+
+def _read(responses: Sequence[Any]) -> tuple[Mapping[str, Any] | None, Sequence[Mapping[str, Any]]]:
+    """The last state of a response, ``None`` if it is none; and everything that came."""
+    parts = mappings(responses)
+    whole = next((part["response"] for part in reversed(parts) if isinstance(part.get("response"), Mapping)), None)
+    last = parts[-1] if parts else {}
+    if whole is None and (last.get("object") == "response" or isinstance(last.get("output"), list)):
+        whole = last
+    return whole, parts
+
+
 def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> Facts:
-    text: list[str] = []
-    calls: dict[int, dict[str, str]] = {}
     finish = model = ""
     usage: Mapping[str, Any] | None = None
     for part in parts:
@@ -53,20 +68,13 @@ def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> 
         usage = part.get("usage") or usage
         for choice in part.get("choices") or ():
             finish = choice.get("finish_reason") or finish
-            message = choice.get("message") or choice.get("delta") or {}
-            text.append(message.get("content") or choice.get("text") or "")
-            for position, call in enumerate(message.get("tool_calls") or ()):
-                known = calls.setdefault(call.get("index", position), {"id": "", "name": "", "arguments": ""})
-                function = call.get("function") or {}
-                known["id"] = call.get("id") or known["id"]
-                known["name"] += function.get("name") or ""
-                known["arguments"] += function.get("arguments") or ""
+    said = of_choices(parts)
     return Facts(
         model=model or str(request.get("model") or ""),
         finish_reason=finish,
-        text="".join(text),
+        text="".join(one.text for one in said),
         usage=None if usage is None else _usage(usage, "prompt", "completion"),
-        tool_calls=[ToolCall(c["id"], c["name"], parsed(c["arguments"])) for c in calls.values()],
+        tool_calls=[call for one in said for call in one.tool_calls],
         tool_results=[
             ToolResult(str(message.get("tool_call_id", "")), message.get("content"))
             for message in mappings(request.get("messages"))
@@ -76,30 +84,19 @@ def _of_chat(request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> 
 
 
 def _of_response(request: Mapping[str, Any], whole: Mapping[str, Any]) -> Facts:
-    items = mappings(whole.get("output"))
-    texts = [
-        part.get("text") or ""
-        for item in items
-        if item.get("type") == "message"
-        for part in mappings(item.get("content"))
-    ]
-    calls = [
-        ToolCall(str(item.get("call_id", "")), str(item.get("name", "")), parsed(item.get("arguments") or ""))
-        for item in items
-        if item.get("type") == "function_call"
-    ]
+    said = of_output(mappings(whole.get("output")))
     incomplete = whole.get("incomplete_details") or {}
     usage = whole.get("usage")
     return Facts(
         model=whole.get("model") or str(request.get("model") or ""),
         finish_reason=incomplete.get("reason") or whole.get("status") or "",
-        text="".join(texts),
+        text="".join(one.text for one in said),
         usage=None if not usage else _usage(usage, "input", "output"),
-        tool_calls=calls,
+        tool_calls=[call for one in said for call in one.tool_calls],
         tool_results=[
             ToolResult(str(item.get("call_id", "")), item.get("output"))
             for item in mappings(request.get("input"))
-            if item.get("type") == "function_call_output"
+            if str(item.get("type")).endswith("_call_output")
         ],
     )
 
@@ -136,6 +133,8 @@ INTEGRATION = Integration(
         }
     ),
     facts=facts,
+    facts_version="2",
+    dialogue=Dialogue(asked, messages, answer),
     offered=offered,
     shapes=(
         Shape("/chat/completions", {"messages": (list,)}),

@@ -11,9 +11,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from agentrace.query import ProcessRow, RunsSource, Tree
+from agentrace.query.sources import RunsSource
+from agentrace.query.trees import ProcessRow, Tree
 
-_VERSION: Final = "look 1"
+STAMP: Final = "look 1"
+SUFFIX: Final = ".seen-by-"
 
 
 class Look(Struct, frozen=True):
@@ -37,17 +39,17 @@ def look_at(tree: Tree, now_ns: int) -> Look:
 
 def last_look(store: RunsSource, run_id: bytes) -> Look | None:
     """The one that was kept; ``None`` if there was none."""
-    data = store.derived.get(_name(run_id), _VERSION)
+    data = store.derived.get(_name(run_id), STAMP)
     try:
         return None if data is None else _decode(data)
     except msgspec.DecodeError:
         return None
 
 
-def keep(store: RunsSource, run_id: bytes, look: Look) -> bool:
+def keep_look(store: RunsSource, run_id: bytes, look: Look) -> bool:
     """Keep it for the next time; whether that was possible."""
-    return store.derived.put(_name(run_id), _VERSION, _encode(look))
+    return store.derived.put(_name(run_id), STAMP, _encode(look))
 
 
 def _name(run_id: bytes) -> str:
-    return f"{run_id.hex()}.seen-by-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    return f"{run_id.hex()}{SUFFIX}{os.getuid() if hasattr(os, 'getuid') else 0}"

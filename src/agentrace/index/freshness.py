@@ -1,0 +1,104 @@
+"""Whether anything is new, seen from the journal without opening the index.
+
+Beside the index stands what it was made from: a digest of the runs that were there. While a program is recording,
+there may always be something new; then a pass that began after one's own beginning is enough.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from blake3 import blake3
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentrace.index.database import STAMP, identity
+from agentrace.query import RunEntry, facts_version
+
+FILE: Final = "index.stamp"
+
+
+class Pass(Struct, frozen=True):
+    """One pass of the indexer."""
+
+    digest: str
+    """Of the runs that were there; empty if one of them was going on."""
+    began: int
+    """Monotonic nanoseconds since the machine was started."""
+    boot: str
+    """Names that start of the machine."""
+    identity: str = ""
+    """Of the index when the pass was done."""
+    facts: dict[str, str] = {}
+    """Integrations that told something of these runs, and their versions."""
+
+
+def segment_stamps(root: Path) -> dict[bytes, str]:
+    """When a segment was last added to each sealed run, or taken from it."""
+    stamps: dict[bytes, str] = {}
+    with suppress(OSError), os.scandir(root / "segments") as entries:
+        for entry in entries:
+            with suppress(OSError, ValueError):
+                stamps[bytes.fromhex(entry.name)] = str(entry.stat(follow_symlinks=False).st_mtime_ns)
+    return stamps
+
+
+def this_pass(entries: Sequence[RunEntry], stamps: Mapping[bytes, str], archives: Collection[str] = ()) -> Pass:
+    """What a pass that begins now would find; ``archives`` are those that can be reached."""
+    began = time.monotonic_ns()
+    if any(entry.state == "live" for entry in entries):
+        return Pass("", began, _boot())
+    digest = blake3("\n".join([STAMP, *sorted(archives), ""]).encode())
+    for entry in entries:
+        digest.update(f"{entry.run_id.hex()} {entry.state} {stamps.get(entry.run_id, '')}\n".encode())
+    return Pass(digest.hexdigest(), began, _boot())
+
+
+def last_pass(root: Path) -> Pass | None:
+    """The last pass that was done; ``None`` if that is not known."""
+    try:
+        return msgspec.json.decode((root / FILE).read_bytes(), type=Pass)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def is_covered(root: Path, wanted: Pass) -> bool:
+    """Whether the last pass found all that ``wanted`` would find."""
+    last = last_pass(root)
+    if (
+        last is None
+        or last.identity != identity(root)
+        or any(facts_version(name) != version for name, version in last.facts.items())
+    ):
+        return False
+    if wanted.digest and last.digest == wanted.digest:
+        return True
+    return bool(wanted.boot) and last.boot == wanted.boot and last.began >= wanted.began
+
+
+def note(root: Path, done: Pass, facts: dict[str, str]) -> None:
+    """Note that a pass is done, and what was told by whom; only its writer may, while it holds the index alone."""
+    path = root / FILE
+    new = path.with_name(f".{FILE}-{os.getpid()}")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(msgspec.json.encode(replace(done, facts=facts, identity=identity(root))))
+    os.replace(new, path)
+
+
+def forget(root: Path) -> None:
+    """The next one looks at the index itself."""
+    (root / FILE).unlink(missing_ok=True)
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,321 @@
+"""Indexing: what is new in the records becomes rows, at a cost in proportion to what is new.
+
+Runs that are over are told whole, once. A run that goes on is told further from where it was: of its earlier events
+only those are read again that belong to steps which something new belongs to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from blake3 import blake3
+from msgspec import Struct
+
+from agentrace.errors import CorruptRecord, RunNotFound
+from agentrace.events import RUN_STEP, StepDispatched, decode
+from agentrace.ids import format_run_id
+from agentrace.index.loading import as_lines, insert, readable
+from agentrace.index.reading import Before, rows_of, run_row
+from agentrace.index.rows import ArchiveRow, ProgressRow
+from agentrace.index.statements import statement
+from agentrace.index.telling import UNREAD, Task, Told, going_on, tell_of, told
+from agentrace.index.workers import workers
+from agentrace.query import Damage, Record, RunEntry, RunRecord, RunsSource, facts_version, summary
+
+if TYPE_CHECKING:
+    import duckdb
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many runs are done."""
+
+ROWS_AT_ONCE: Final = 60_000
+BYTES_AT_ONCE: Final = 64 << 20
+ALONE_SECONDS: Final = 1.0
+"""How long a pass takes before other processes are started to help with it."""
+_ROWS: Final = [*("run_rows", "step_rows", "event_rows", "text_rows", "message_rows", "mark_rows", "sum_rows")]
+
+
+class Known(Struct, frozen=True):
+    """How far a run is indexed."""
+
+    run_key: int
+    state: str
+    stamp: str
+    last_seq: int
+    facts: str
+
+
+class Indexed(Struct):
+    """What one pass did."""
+
+    runs: int = 0
+    events: int = 0
+    removed: int = 0
+
+
+class Indexer:
+    """One pass over a source of runs, into an index that is open for writing."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: RunsSource,
+        stamps: Mapping[bytes, str],
+        progress: Progress,
+        processes: int = 1,
+    ) -> None:
+        self.done = Indexed()
+        self._connection = connection
+        self._source = source
+        self._stamps = stamps
+        self._progress = progress
+        self._processes = processes
+        self._known: dict[bytes, Known] = {}
+        self._next_key = 1
+        self._batch = _Batch()
+
+    def work(self) -> Indexed:
+        """Index everything that is new now. Raises ``StoreError``."""
+        for key, run_id, *rest in self._all(statement("known_runs")):
+            self._known[run_id.bytes] = Known(key, *rest)
+            self._next_key = max(self._next_key, key + 1)
+        entries = self._source.entries
+        gone = self._known.keys() - {one.run_id for one in entries}
+        self._forget([self._known.pop(run_id).run_key for run_id in gone])
+        current: dict[str, bool] = {}
+        todo = [entry for entry in entries if self._is_new(entry, current)]
+        for done, _ in enumerate(self._each(todo)):
+            self._progress(done, len(todo))
+            if self._batch.is_full:
+                self._write()
+        self._write()
+        self._progress(len(todo), len(todo))
+        return self.done
+
+    def facts(self) -> dict[str, str]:
+        """The integrations that told something of the runs that are indexed now, and their versions."""
+        distinct = {known.facts for known in self._known.values()}
+        return {name: version for one in distinct for name, version in msgspec.json.decode(one).items()}
+
+    def _is_new(self, entry: RunEntry, current: dict[str, bool]) -> bool:
+        """Whether a run may hold something that is not indexed."""
+        known = self._known.get(entry.run_id)
+        if known is None or known.state != "sealed" or entry.state != "sealed":
+            return True
+        stamp = self._stamps.get(entry.run_id)
+        if known.stamp == UNREAD or stamp not in (None, known.stamp):
+            return True
+        if stamp is None:
+            return False  # it is archived, and as it was
+        if known.facts not in current:
+            current[known.facts] = _is_current(known.facts)
+        return not current[known.facts]
+
+    def _each(self, todo: Sequence[RunEntry]) -> Iterator[None]:
+        """Tell one run after the other; with more processes once it takes long."""
+        until = time.monotonic() + ALONE_SECONDS
+        for at, entry in enumerate(todo):
+            if self._processes > 1 and time.monotonic() > until and len(todo) - at > self._processes:
+                yield from self._together(todo[at:])
+                return
+            yield
+            known = self._known.get(entry.run_id)
+            if known is None or known.state != "live" or not self._go_on(entry, known):
+                self._anew(entry)
+
+    def _together(self, todo: Sequence[RunEntry]) -> Iterator[None]:
+        tasks = map(self._task, todo)  # none of these runs goes on: those are the newest, and would cost one look
+        with workers(self._source.root, self._processes) as team:
+            for told in team.told(tasks):
+                yield
+                if told is not None:
+                    self._add(told)
+
+    def _anew(self, entry: RunEntry) -> None:
+        """Tell a run from its beginning."""
+        one = tell_of(self._source, self._task(entry))
+        if one is not None:
+            self._add(one)
+
+    def _task(self, entry: RunEntry) -> Task:
+        known = self._known.get(entry.run_id)
+        if known is not None:
+            self._batch.forgotten.append(known.run_key)
+        key, self._next_key = self._next_key, self._next_key + 1
+        return Task(entry.run_id, key, entry.state, self._stamps.get(entry.run_id, ""))
+
+    def _go_on(self, entry: RunEntry, known: Known) -> bool:
+        """Tell what is new of a run that goes on; ``False`` if it is better told from its beginning.
+
+        One that is over is: what it means as a whole takes its whole record, and that will not change any more.
+        """
+        try:
+            source = self._source.source(entry.run_id)
+        except RunNotFound:
+            return True
+        if source.state != "live" or not _is_current(known.facts):
+            return False
+        new = list(source.events(known.last_seq))
+        if not new:
+            return True
+        record = RunRecord(_Window(source, self._touched(known, new), new))
+        try:
+            rows = rows_of(known.run_key, record, known.last_seq, before=self._before(known, record))
+            run = run_row(known.run_key, record, summary(record, going_on))
+        except CorruptRecord:
+            return False
+        facts = {**msgspec.json.decode(known.facts, type=dict[str, str]), **record.facts_versions()}
+        progress = ProgressRow(
+            known.run_key,
+            format_run_id(entry.run_id),
+            "live",
+            self._stamps.get(entry.run_id, ""),
+            max(known.last_seq, record.trace.run.last_seq),
+            msgspec.json.encode(facts).decode(),
+        )
+        one = told(entry.run_id, rows, run, progress)
+        self._batch.retold.append((known.run_key, one.steps))
+        self._batch.replaced.append(known.run_key)
+        self._add(one)
+        return True
+
+    def _before(self, known: Known, record: RunRecord) -> Before:
+        """What was told of a run, as far as that matters for what is new."""
+        outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys()
+        paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer)))
+        messages, texts = (
+            [mark for (mark,) in self._all(statement("marks"), run_key=known.run_key, of=of)]
+            for of in ("messages", "texts")
+        )
+        return Before(paths, messages, texts)
+
+    def _touched(self, known: Known, new: Sequence[bytes]) -> Sequence[int]:
+        """The seqs of earlier events that are needed to tell the new ones."""
+        events = list(map(decode, new))
+        begun = {event.step_id for event in events if isinstance(event, StepDispatched)}
+        touched = {event.step_id for event in events} - begun - {RUN_STEP}
+        found = self._all(statement("touched_events"), run_key=known.run_key, steps=sorted(touched))
+        return [seq for (seq,) in found if seq <= known.last_seq]
+
+    def _add(self, one: Told) -> None:
+        progress = one.progress
+        self._batch.add(one)
+        self._known[one.run_id] = Known(
+            progress.run_key, progress.state, progress.stamp, progress.last_seq, progress.facts
+        )
+        self.done.runs += 1
+        self.done.events += one.events
+
+    def _write(self) -> None:
+        """One transaction: the rows of some runs, and that they are there."""
+        batch, self._batch = self._batch, _Batch()
+        if not batch.keys:
+            return
+        connection = self._connection
+        connection.begin()
+        try:
+            self._delete(batch.forgotten, ("progress", *_ROWS))
+            self._delete(batch.replaced, ("progress", "run_rows", "sum_rows"))
+            for key, steps in batch.retold:
+                connection.execute(statement("forget_steps"), {"run_key": key, "steps": list(steps)})
+            for table in batch.lines.keys() - {"run_rows"}:
+                insert(connection, table, batch.lines[table])
+            connection.execute(statement("add_sums"), {"run_keys": batch.keys})
+            with readable(connection, "run_rows", batch.lines["run_rows"]) as select:
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE new_run_rows AS {select}")
+            connection.execute(statement("add_runs"), {"run_keys": batch.keys})
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+
+    def tell_archives(self, archived: Mapping[bytes, str]) -> None:
+        """Note which runs are archived, and where, if that is not what was noted before."""
+        rows = [ArchiveRow(format_run_id(run_id), path) for run_id, path in sorted(archived.items())]
+        data = [as_lines(rows)] if rows else []
+        digest = blake3(b"".join(data)).hexdigest()
+        if self._all(statement("noted"), key="archives") == [(digest,)]:
+            return
+        self._connection.begin()
+        self._connection.execute(statement("forget_archives"))
+        if rows:
+            insert(self._connection, "archive_rows", data)
+        self._connection.execute(statement("forget_noted"), {"key": "archives"})
+        self._connection.execute(statement("note"), {"key": "archives", "value": digest})
+        self._connection.commit()
+
+    def _forget(self, keys: Sequence[int]) -> None:
+        """Remove the rows of runs that are gone."""
+        if keys:
+            self._connection.begin()
+            self._delete(keys, ("progress", *_ROWS))
+            self._connection.commit()
+            self.done.removed += len(keys)
+
+    def _delete(self, keys: Sequence[int], tables: Sequence[str]) -> None:
+        for table in tables if keys else ():
+            self._connection.execute(statement(f"forget_{table}"), {"run_keys": list(keys)})
+
+    def _all(self, sql: str, **parameters: Any) -> list[Any]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+class _Batch:
+    """What goes into one transaction."""
+
+    def __init__(self) -> None:
+        self.keys: list[int] = []
+        self.lines: dict[str, list[bytes]] = defaultdict(list)
+        """By table."""
+        self.forgotten: list[int] = []
+        """Runs whose rows all go, because they are told anew under another key."""
+        self.replaced: list[int] = []
+        """Runs that are told further."""
+        self.retold: list[tuple[int, Sequence[int]]] = []
+        """Their steps whose rows are written again."""
+        self._rows = self._bytes = 0
+
+    def add(self, one: Told) -> None:
+        """Take in what was told of a run."""
+        self.keys.append(one.progress.run_key)
+        for table, data in one.lines.items():
+            self.lines[table].append(data)
+            self._bytes += len(data)
+        self._rows += one.rows
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is worth a transaction."""
+        return self._rows >= ROWS_AT_ONCE or self._bytes >= BYTES_AT_ONCE
+
+
+class _Window:
+    """A run of which only some events are looked at; the rest of it is as it is. A source of ``RunRecord``."""
+
+    def __init__(self, source: Record, earlier: Sequence[int], new: Sequence[bytes]) -> None:
+        self.run_id = source.run_id
+        self.state: Literal["live", "unsealed", "sealed"] = source.state
+        self.holes = source.holes
+        self.payload = source.payload
+        self._source = source
+        self._events = [*source.pick(earlier), *new]
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What is known to be damaged."""
+        return self._source.damage
+
+    def events(self, after: int = 0) -> Iterator[bytes]:
+        """The events that are looked at."""
+        if after:
+            raise ValueError("a window is read from its beginning")
+        return iter(self._events)
+
+
+def _is_current(facts: str) -> bool:
+    """Whether the integrations tell the same today."""
+    return all(facts_version(name) == version for name, version in msgspec.json.decode(facts).items())

@@ -1,0 +1,194 @@
+"""The index of a store, opened for one command or request: brought up to date first, or said to be stale.
+
+::
+
+    is anything new?  ── no ──►  read it, together with other readers
+          │ yes
+          ▼
+    wait in line, alone  ──►  index what is new  ──►  read it
+
+A trace file is indexed into memory. Where a program that is not agentrace holds the index, a copy of it is read, and
+the date of that copy is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from agentrace.errors import StoreError
+from agentrace.index import database, freshness
+from agentrace.index.database import Held, Outdated, Stale
+from agentrace.index.indexing import Indexed, Indexer, Progress
+from agentrace.index.leases import Waiting, lease, silent
+from agentrace.query import RunsSource
+from agentrace.store import Store
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ATTEMPTS: Final = 5
+
+
+def unseen(_: int, __: int) -> None:
+    """Progress that nobody looks at."""
+
+
+class Watching(Struct, frozen=True):
+    """How an index is brought up to date, and what is told meanwhile."""
+
+    progress: Progress = unseen
+    waiting: Waiting = silent
+    processes: int = 1
+    """How many other processes may help where much is new; 1 for none."""
+
+
+class Session(Struct):
+    """An index that is open for reading."""
+
+    connection: duckdb.DuckDBPyConnection
+    stale: Stale | None = None
+    """Why what is read is not up to date, if it is not."""
+    indexed: Indexed | None = None
+    """What was new, if it was this call that indexed it."""
+
+
+@contextmanager
+def opened(source: RunsSource, watching: Watching = Watching()) -> Generator[Session]:  # noqa: B008  (frozen)
+    """The index of a store or of a trace file, to be read: all that was finished before this call is in it.
+
+    Raises ``StoreError`` where there can be no index.
+    """
+    with ExitStack() as stack:
+        if isinstance(source, Store) and _has_place(source):
+            yield _session(stack, source, watching)
+        else:
+            yield _in_memory(stack, source, watching)
+
+
+def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa: B008  (frozen)
+    """Make the index of a store again from its records. Raises ``StoreError``."""
+    with lease(source.root, alone=True, waiting=watching.waiting):
+        try:
+            database.writable(source.root).close()  # raises if somebody else holds what would be removed
+        except Outdated:
+            pass
+        except Held as held:
+            raise StoreError(
+                f"the index of {source.root} is held by {held}",
+                do="close that program, then try again",
+                slug="index-held",
+            ) from held
+        database.remove(source.root)
+        freshness.forget(source.root)
+        return _bring_up_to_date(source, watching)
+
+
+def _has_place(source: Store) -> bool:
+    """Whether a store can have an index beside it."""
+    return source.root.is_dir() and (os.access(source.root, os.W_OK) or (source.root / database.FILE).exists())
+
+
+def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
+    root = source.root
+    wanted = freshness.this_pass(source.entries, freshness.segment_stamps(root), source.reachable())
+    indexed: Indexed | None = None
+    for _ in range(_ATTEMPTS):
+        if not freshness.is_covered(root, wanted):
+            if not os.access(root, os.W_OK):
+                return _in_memory(stack, source, watching)
+            try:
+                indexed = _index(source, wanted, watching)
+            except Held as held:
+                return _stale(stack, source, str(held))
+        holding = stack.enter_context(ExitStack())
+        holding.enter_context(lease(root, alone=False, waiting=watching.waiting))
+        try:
+            connection = database.readable(root / database.FILE)
+        except Held as held:
+            return _stale(stack, source, str(held))
+        except Outdated:
+            holding.close()
+            freshness.forget(root)  # the stamp is of an index that is gone
+            continue
+        holding.callback(connection.close)
+        return Session(connection, indexed=indexed)
+    raise StoreError(
+        f"the index of {root} is removed or replaced again and again", do="see what else works on this directory"
+    )
+
+
+def _index(source: Store, wanted: freshness.Pass, watching: Watching) -> Indexed | None:
+    """Index what is new, unless somebody else just did. Raises ``Held``."""
+    with lease(source.root, alone=True, waiting=watching.waiting):
+        if freshness.is_covered(source.root, wanted):
+            return None
+        return _bring_up_to_date(Store(source.root), watching)
+
+
+def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
+    """Index what is new; the caller holds the index alone. A damaged index is made again. Raises ``Held``."""
+    import duckdb
+
+    for attempt in range(2):
+        stamps = freshness.segment_stamps(source.root)
+        now = freshness.this_pass(source.entries, stamps, source.reachable())
+        connection = _writable(source.root)
+        try:
+            indexer = Indexer(connection, source, stamps, watching.progress, watching.processes)
+            done = indexer.work()
+            indexer.tell_archives(source.archived())
+            connection.close()
+        except duckdb.Error as error:
+            connection.close()
+            if attempt or not database.is_damage(error):
+                raise database.unusable(source.root, error) from error
+            database.remove(source.root)
+            continue
+        freshness.note(source.root, now, indexer.facts())
+        return done
+    raise AssertionError("the second attempt returns or raises")
+
+
+def _writable(root: Path) -> duckdb.DuckDBPyConnection:
+    """The index as it was left, or a new one where it is none of ours, or damaged. Raises ``Held``."""
+    last = freshness.last_pass(root)
+    as_left = last is not None and last.identity == database.identity(root)
+    try:
+        connection = database.writable(root)
+        if not as_left:
+            database.check_throughout(connection)  # somebody else has written it, or died while writing it
+    except Outdated:
+        database.remove(root)
+        connection = database.writable(root)
+    return connection
+
+
+def _in_memory(stack: ExitStack, source: RunsSource, watching: Watching) -> Session:
+    connection = stack.enter_context(_closing(database.in_memory()))
+    done = Indexer(connection, source, {}, watching.progress).work()
+    return Session(connection, indexed=done)
+
+
+def _stale(stack: ExitStack, source: Store, holder: str) -> Session:
+    """What was indexed before another program came to hold the file."""
+    stale = Stale(database.written_ns(source.root), f"{holder} holds the index open")
+    try:
+        connection = database.readable(source.root / database.FILE)
+        stack.callback(connection.close)
+    except Held:
+        connection = stack.enter_context(database.copied(source.root))
+    return Session(connection, stale)
+
+
+@contextmanager
+def _closing(connection: duckdb.DuckDBPyConnection) -> Generator[duckdb.DuckDBPyConnection]:
+    try:
+        yield connection
+    finally:
+        connection.close()
