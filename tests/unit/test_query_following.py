@@ -33,13 +33,14 @@ def test_each_look_tells_what_came_since_the_last(tmp_path: Path) -> None:
     run.event(events.Scored, 0, 5, "care", 0.5)
     looks.append(following.look())
     run.end(9)
-    looks.append(following.look())
+    looks += [following.look(), following.look()]
 
     assert [names(look) for look in looks] == [
         ["run_began agent"],
         [],
         ["step_began agent 1 running"],
         ["step_ended agent 1 ok", "noted agent"],
+        [],
         ["run_ended agent completed"],
     ]
     assert following.over
@@ -167,9 +168,9 @@ def test_two_runs_are_followed_at_once_and_both_have_to_end(tmp_path: Path) -> N
     following.look()
 
     one.end(2)
-    first, over = names(following.look()), following.over
+    first, over = names([*following.look(), *following.look()]), following.over
     other.end(3)
-    second = names(following.look())
+    second = names([*following.look(), *following.look()])
 
     assert (following.several, over, following.over) == (True, False, True)
     assert (first, second) == (["run_ended one completed"], ["run_ended other completed"])

@@ -143,7 +143,9 @@ class Following:
         run_id, over = run.state.id, run.state.ended is not None
         dead = not over and not busy and (run.finished or not self._incoming.is_living(run.lane))
         if over and not run.gap:
-            yield run.ended(run.state.status)
+            # One look later, for what it had started before it ended may have come into a lane that was not there yet.
+            if not busy:
+                yield run.ended(run.state.status)
             return
         if not dead and not run.gap:
             self._missing_since.pop(run_id, None)
