@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "replay": "Run a recorded program again, answered from its record.",
     "ls": "List the recorded runs.",
     "show": "Show a run as a tree, or one of its steps.",
+    "tail": "Follow runs while they are recorded.",
     "to-test": "Write a run as a test and its trace file.",
     "export": "Write runs into one file.",
     "import": "Take the runs of a file into the store.",
