@@ -164,6 +164,7 @@ def test_only_the_command_that_is_meant_is_loaded() -> None:
     assert set(json.loads(done.stdout.replace("'", '"'))) == {
         "agentrace",
         "agentrace.cli",
+        "agentrace.cli.tab",
         "agentrace.errors",
         "agentrace.version",
     }

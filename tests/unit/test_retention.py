@@ -108,7 +108,9 @@ def test_the_parquet_files_say_what_the_index_says(tmp_path: Path) -> None:
 def test_an_archive_that_cannot_be_reached_is_told_and_no_run_is_lost(tmp_path: Path) -> None:
     root, target, elsewhere = tmp_path / "store", tmp_path / "archive", tmp_path / "moved"
     ids = stored(root)
-    before, told, names = held(root), of_runs(root), [Runs(root).summary(run_id) for run_id in ids]
+    shutil.copytree(root, tmp_path / "twin")
+    before, told = held(root), of_runs(tmp_path / "twin")
+    names = [Runs(tmp_path / "twin").summary(run_id) for run_id in ids]
     moved(root, target, ids[:3])
     target.rename(elsewhere)
 
@@ -188,6 +190,19 @@ def test_another_run_under_the_same_name_is_not_overwritten(tmp_path: Path) -> N
         moved(root, target, ids[:1])
 
     assert other.value.slug == "archive"
+    assert held(root) == before
+
+
+def test_what_the_store_cannot_note_it_keeps(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    ids = stored(root)
+    before = held(root)
+    (root / "archived").write_text("no directory")
+
+    with pytest.raises(StoreError):
+        moved(root, target, ids)
+
+    (root / "archived").unlink()
     assert held(root) == before
 
 

@@ -34,6 +34,8 @@ COMMANDS: Final = {
     "import": "Take the runs of a file into the store.",
     "rm": "Remove runs.",
     "gc": "Remove what is left over, and no run.",
+    "archive": "Move runs into an archive, where they stay listed.",
+    "restore": "Bring archived runs back.",
     "verify": "Check that records are whole and unchanged.",
     "doctor": "Tell whether recording works here, and with what settings.",
     "path": "Print the store directory.",

@@ -33,8 +33,8 @@ from agentrace.store.opening import fingerprint, sealed_ids
 
 NAME: Final = "archive-name"
 _HEX: Final = 32
-Watch = Callable[[bytes], object]
-"""Told each run that is done."""
+Watch = Callable[[float], object]
+"""Told how many more runs are done."""
 
 
 class Archived(Struct, frozen=True):
@@ -73,7 +73,7 @@ def archive(
         size = 0
         for run_id in moving:
             size += copy_run(root, target, run_id)
-            watch(run_id)
+            watch(1)
         columns.write(source, target, moving, f"{time.time_ns()}-{os.urandom(4).hex()}", watching)
         _summarise(source, moving)
         stamps = {run_id: fingerprint(root, run_id) for run_id in moving}

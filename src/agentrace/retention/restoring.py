@@ -64,7 +64,7 @@ def _copy_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: Wa
         raise is_away(archive, run_ids[0])
     for run_id in run_ids:
         copy_run(Path(archive.path), root, run_id)
-        watch(run_id)
+        watch(1)
 
 
 def _taken_out(path: Path, run_ids: Sequence[bytes]) -> bool:

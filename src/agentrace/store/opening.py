@@ -123,8 +123,8 @@ class Store:
         return found if archive is None else archive.runs[run_id]
 
     def size_of(self, run_id: bytes) -> int:
-        """Bytes on the disk of what is sealed of a run here."""
-        return size_on_disk(Place(self.root).segments / run_id.hex())
+        """Bytes on the disk of what is sealed of a run, here or in its archive."""
+        return size_on_disk(Place(self.archive_of(run_id) or self.root).segments / run_id.hex())
 
     def size(self) -> int:
         """Bytes of all files of the store."""
