@@ -1,7 +1,8 @@
-"""``agentrace ls``: the recorded runs, the newest first."""
+"""``agentrace ls``: the recorded runs, the newest first, or those that a filter lets through."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
@@ -11,10 +12,12 @@ import click
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.drawing import tokens_text
 from agentrace.cli.escaping import cells, json_text, plain
+from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import age, counted, duration, size
+from agentrace.index.filters import SORTS, Filter, Sort
 from agentrace.query import Listed, Summary
 
 SHORTEST_ID = 8
@@ -33,22 +36,45 @@ _STATUS_COLOURS = {
 @click.argument("file", required=False)
 @click.option("-n", "--number", type=click.IntRange(1), default=20, show_default=True, help="How many runs.")
 @click.option("-a", "--all", "everything", is_flag=True, help="List the runs of child processes and jobs, too.")
+@click.option("--sort", type=click.Choice(SORTS), help="The longest, or largest, first, in place of the newest.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@filter_options
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run, one on each line.")
-def command(file: str | None, number: int, everything: bool, home: Path | None, as_json: bool) -> None:
+def command(
+    file: str | None,
+    number: int,
+    everything: bool,
+    sort: Sort | None,
+    reverse: bool,
+    wanted: Filter,
+    home: Path | None,
+    as_json: bool,
+) -> None:
     """List the recorded runs, the newest first; with FILE, those in a trace file.
 
     Runs of processes that a run started, and of jobs that it sent, are counted with it. A run is interrupted when its
     process died without an end; what it did up to there is in its record. `agentrace show` tells why a run is not
     replayable.
 
+    Filters are combined: a run has to pass all of them. They look at every run, also at those of child processes and
+    jobs; of these the list says where they belong. Times are of the local time zone, and case makes no difference in
+    names.
+
     \b
     Example:
       agentrace ls
       agentrace ls shop.agentrace
+      agentrace ls --failed --since yesterday
+      agentrace ls --model 'gpt-5*' --tokens '>10k' --sort tokens
+      agentrace ls --text 'insufficient funds' --json
       agentrace ls -n 100 --json | jq -r 'select(.status == "failed") | .id'
     """
     runs = open_runs(home) if file is None else file_runs(file)
+    if wanted != Filter() or sort or reverse:
+        found = importlib.import_module("agentrace.cli.ls_found")
+        found.show(runs, wanted, (sort or "started", reverse, number), everything=everything, as_json=as_json)
+        return
     listed = islice(runs.all() if everything else runs.listed(), number)
     if as_json:
         write(json_text(summary_json(entry.summary, entry.processes, entry.jobs)) for entry in listed)
@@ -66,17 +92,22 @@ def list_lines(
         yield "  record one: agentrace run python agent.py"
         return
     digits = unique_digits(ids)
-    rows = [_cells(entry, digits, to) for entry in shown]
+    yield from table_lines([(entry, "") for entry in shown], digits, to)
+    yield to.paint(_footer(shown, len(ids), root, store_size), "dim")
+
+
+def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) -> Iterator[str]:
+    """Runs, each with what is to be said first in the note behind it."""
+    rows = [_cells(entry, digits, to) for entry, _ in shown]
     widths = [max(cells(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
     room = to.width - sum(widths) - 2 * len(widths)
     if room < 0:  # a long name gives way
         widths[1] = max(8, widths[1] + room)
     yield to.paint(_line(_HEADINGS, widths, to).rstrip(), "dim")
-    for entry, row in zip(shown, rows, strict=True):
-        note = to.cut(_note(entry, digits), max(0, to.width - sum(widths) - 2 * len(widths)))
+    for (entry, first), row in zip(shown, rows, strict=True):
+        note = to.cut(_note(entry, first, digits), max(0, to.width - sum(widths) - 2 * len(widths)))
         line = _line(row, widths, to, {2: _STATUS_COLOURS.get(entry.summary.status, "dim")})
         yield f"{line}  {to.paint(note, 'dim')}".rstrip()
-    yield to.paint(_footer(shown, len(ids), root, store_size), "dim")
 
 
 _HEADINGS = ("run", "name", "status", "age", "time", "steps", "tokens", "replayable")
@@ -126,9 +157,9 @@ def _line(row: Sequence[str], widths: Sequence[int], to: Terminal, colours: Mapp
     return "  ".join(padded)
 
 
-def _note(entry: Listed, digits: int) -> str:
+def _note(entry: Listed, first: str, digits: int) -> str:
     run = entry.summary
-    parts = []
+    parts = [first] if first else []
     if run.mode != "live":
         verdict = f": {run.verdict.replace('_', ' ')}" if run.verdict else ""
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
