@@ -107,7 +107,7 @@ placed AS (
 SELECT
     p.run_id, p.parent_run_id, p.parent_step_id, p.is_job,
     coalesce(c.processes, 0), coalesce(c.jobs, 0),
-    count(*) OVER () AS of
+    count(*) OVER () AS matching
 FROM placed p LEFT JOIN counts c ON c.outer_id = p.run_id
 ORDER BY CASE WHEN $reverse THEN -place ELSE place END
 LIMIT $number;
