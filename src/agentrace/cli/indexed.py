@@ -26,12 +26,17 @@ _ERASE: Final = "\r\x1b[K"
 @contextmanager
 def index_of(runs: Runs) -> Generator[Session, None, None]:
     """The index of these runs. Raises ``StoreError``."""
-    with opened(runs.store, Watching(progress("indexing"), _waiting)) as session:
+    with opened(runs.store, watching("indexing")) as session:
         if session.stale is not None:
             moment = datetime.datetime.fromtimestamp(session.stale.as_of_ns // 1_000_000_000)
             shown = f"{moment:%H:%M:%S}" if moment.date() == datetime.date.today() else moment.isoformat(" ")
             _say(f"as of {shown}, because {plain(session.stale.because)}")
         yield session
+
+
+def watching(doing: str) -> Watching:
+    """What is said on stderr while the index is written, or another process writes it."""
+    return Watching(progress(doing), _waiting)
 
 
 def progress(doing: str) -> Progress:

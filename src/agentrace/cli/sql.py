@@ -131,9 +131,11 @@ def _write(answer: Answer, form: str | None, output: Path | None) -> None:
     rows = chain(first, answer.rows)
     with _opened(output) as out:
         if form == "csv":
+            # A terminal would obey what may stand in a record; a file holds what is there.
+            show = _safe if out.isatty() else list
             writer = csv.writer(out, lineterminator="\n")
-            writer.writerow([column.name for column in answer.columns])
-            writer.writerows(rows)
+            writer.writerow(show([column.name for column in answer.columns]))
+            writer.writerows(map(show, rows))
         elif form == "json":
             names = _distinct([column.name for column in answer.columns])
             out.writelines(f"{json_text(_object(names, row))}\n" for row in rows)
@@ -172,6 +174,10 @@ def table_lines(
 
 def _cell(cell: str | None) -> str:
     return "NULL" if cell is None else plain(cell)
+
+
+def _safe(row: Sequence[str | None]) -> list[str | None]:
+    return [None if cell is None else plain(cell) for cell in row]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
