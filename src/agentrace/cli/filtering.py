@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar, get_args
 
 import click
@@ -20,54 +20,48 @@ BADLY: Final = ("failed", "aborted", "interrupted", "unreadable")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _Moment(click.ParamType):
-    name = "when"
+_Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+
+def _moment(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    try:
+        return None if value is None else moment(value, time.time_ns())
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no time. Possible are {MOMENTS} (local time).") from error
+
+
+def _between(amount: Callable[[str], int], possible: str) -> _Callback:
+    def convert(_: click.Context, __: click.Parameter, value: str | None) -> Between:
         try:
-            return value if isinstance(value, int) else moment(value, time.time_ns())
-        except ValueError:
-            self.fail(f"{value!r} is no time. Possible are {MOMENTS} (local time).", param, ctx)
+            return Between() if value is None else between(value, amount)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r} is no range. Possible are {possible}.") from error
+
+    return convert
 
 
-class _Between(click.ParamType):
-    def __init__(self, name: str, amount: Callable[[str], int], possible: str) -> None:
-        self.name = name
-        self._amount = amount
-        self._possible = possible
+def _some_of(words: Sequence[str]) -> _Callback:
+    """Some of a few words, the option given several times or with commas between them."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Between:
-        try:
-            return value if isinstance(value, Between) else between(value, self._amount)
-        except ValueError:
-            self.fail(f"{value!r} is no range. Possible are {self._possible}.", param, ctx)
+    def convert(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+        given = [word.strip() for value in values for word in value.split(",")]
+        for word in given:
+            if word not in words:
+                raise click.BadParameter(f"{word!r} is none. Possible are {', '.join(words)}.")
+        return tuple(dict.fromkeys(given))
 
-
-class _OneOf(click.ParamType):
-    """Some of a few words, with commas between them."""
-
-    def __init__(self, name: str, words: tuple[str, ...]) -> None:
-        self.name = name
-        self._words = words
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        given = tuple(word.strip() for word in value.split(",") if word.strip())
-        wrong = [word for word in given if word not in self._words]
-        if wrong or not given:
-            self.fail(f"{(wrong or [value])[0]!r} is none. Possible are {', '.join(self._words)}.", param, ctx)
-        return given
+    return convert
 
 
 _OPTIONS: Final = (
-    click.option("--since", type=_Moment(), metavar="WHEN", help=f"Runs that began then or later: {MOMENTS}."),
-    click.option("--until", type=_Moment(), metavar="WHEN", help="Runs that began before."),
+    click.option("--since", callback=_moment, metavar="WHEN", help=f"Runs that began then or later: {MOMENTS}."),
+    click.option("--until", callback=_moment, metavar="WHEN", help="Runs that began before."),
     click.option(
         "--status",
         "statuses",
         multiple=True,
-        type=_OneOf("status", get_args(Status)),
+        metavar="STATUS",
+        callback=_some_of(get_args(Status)),
         help=f"How it is; several with commas: {', '.join(get_args(Status))}.",
     ),
     click.option("--failed", is_flag=True, help=f"Short for --status {','.join(BADLY)}."),
@@ -76,17 +70,16 @@ _OPTIONS: Final = (
         "--kind",
         "kinds",
         multiple=True,
-        type=_OneOf("kind", KINDS),
+        metavar="KIND",
+        callback=_some_of(KINDS),
         help=f"It has a step of this kind; several with commas: {', '.join(KINDS)}.",
     ),
     click.option("--model", metavar="MODEL", help="A model served it: a part of the model's name, or a pattern."),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="It has this tag; given again, this one, too."),
-    click.option(
-        "--tokens", type=_Between("range", count, COUNTS), metavar="RANGE", help=f"Tokens in and out: {COUNTS}."
-    ),
+    click.option("--tokens", callback=_between(count, COUNTS), metavar="RANGE", help=f"Tokens in and out: {COUNTS}."),
     click.option(
         "--duration",
-        type=_Between("range", nanoseconds, DURATIONS),
+        callback=_between(nanoseconds, DURATIONS),
         metavar="RANGE",
         help=f"How long it took: {DURATIONS}.",
     ),
@@ -98,7 +91,8 @@ _OPTIONS: Final = (
     click.option("--session", metavar="ID", help="The conversation that it belongs to, or a pattern."),
     click.option("--project", metavar="NAME", help="Its project, or a pattern."),
 )
-_GIVEN: Final = ("since", "until", "statuses", "failed", "name", "kinds", "model", "tags", "tokens", "duration") + (
+_GIVEN: Final = (
+    *("since", "until", "statuses", "failed", "name", "kinds", "model", "tags", "tokens", "duration"),
     *("replayable", "replays", "text", "workflow", "agent", "session", "project"),
 )
 
@@ -118,15 +112,5 @@ def filter_options(command: Command) -> Command:
 
 
 def _filter(given: dict[str, Any]) -> Filter:
-    statuses = [word for words in given.pop("statuses") for word in words]
-    if given.pop("failed"):
-        statuses.extend(BADLY)
-    kinds = [word for words in given.pop("kinds") for word in words]
-    return Filter(
-        statuses=tuple(dict.fromkeys(statuses)),
-        kinds=tuple(dict.fromkeys(kinds)),
-        tags=tuple(given.pop("tags")),
-        tokens=given.pop("tokens") or Between(),
-        duration=given.pop("duration") or Between(),
-        **given,
-    )
+    statuses = [*given.pop("statuses"), *(BADLY if given.pop("failed") else ())]
+    return Filter(statuses=tuple(dict.fromkeys(statuses)), **given)

@@ -21,17 +21,27 @@ _QUIET: Final = 1.0
 """Seconds in which nothing is said."""
 _EVERY: Final = 0.1
 _ERASE: Final = "\r\x1b[K"
+_INTERRUPTED: Final = "Query interrupted"
+"""What the engine raises, as a ``RuntimeError``, in place of ``KeyboardInterrupt``."""
 
 
 @contextmanager
 def index_of(runs: Runs) -> Generator[Session, None, None]:
-    """The index of these runs. Raises ``StoreError``."""
-    with opened(runs.store, watching("indexing")) as session:
-        if session.stale is not None:
-            moment = datetime.datetime.fromtimestamp(session.stale.as_of_ns // 1_000_000_000)
-            shown = f"{moment:%H:%M:%S}" if moment.date() == datetime.date.today() else moment.isoformat(" ")
-            _say(f"as of {shown}, because {plain(session.stale.because)}")
-        yield session
+    """The index of these runs. Raises ``StoreError``; an interrupt also in the middle of a query."""
+    try:
+        with opened(runs.store, watching("indexing")) as session:
+            if session.stale is not None:
+                _say(f"as of {_moment(session.stale.as_of_ns)}, because {plain(session.stale.because)}")
+            yield session
+    except RuntimeError as error:
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _moment(ns: int) -> str:
+    moment = datetime.datetime.fromtimestamp(ns // 1_000_000_000)
+    return f"{moment:%H:%M:%S}" if moment.date() == datetime.date.today() else moment.isoformat(" ")
 
 
 def watching(doing: str) -> Watching:

@@ -17,9 +17,7 @@ from agentrace.index.finding import FoundRun, FoundRuns, Order, find
 from agentrace.query import Listed, Runs
 
 
-def show(
-    runs: Runs, wanted: Filter, order: tuple[Sort, bool, int], *, everything: bool, as_json: bool
-) -> None:
+def show(runs: Runs, wanted: Filter, order: tuple[Sort, bool, int], *, everything: bool, as_json: bool) -> None:
     """Print them."""
     sort, reverse, number = order
     # Who only sorts wants the list that is there without: of those runs that no other one started.
@@ -62,5 +60,6 @@ def _belongs(one: FoundRun, digits: int) -> str:
 def _footer(shown: int, found: FoundRuns, root: Path) -> str:
     place = f"in {plain(str(root))}"
     if shown < found.matching:
-        return f"{shown:,} of {counted(found.matching, 'run')}, among {found.among:,} {place}; -n {found.matching} shows all"
+        there = f"{counted(found.matching, 'run')}, among {found.among:,} {place}"
+        return f"{shown:,} of {there}; -n {found.matching} shows all"
     return f"{counted(shown, 'run')} among {found.among:,} {place}"

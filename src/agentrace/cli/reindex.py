@@ -32,9 +32,13 @@ def command(home: Path | None, as_json: bool) -> None:
     """
     store = open_runs(home).store
     if not isinstance(store, Store):
-        raise StoreError(f"{plain(str(store.root))} is a trace file, of which no index is kept", do="name a store directory")
+        raise StoreError(
+            f"{plain(str(store.root))} is a trace file, of which no index is kept", do="name a store directory"
+        )
     if not store.root.is_dir():
-        raise StoreError(f"there is no store at {plain(str(store.root))}", do="record a run, or name a store with --home")
+        raise StoreError(
+            f"there is no store at {plain(str(store.root))}", do="record a run, or name a store with --home"
+        )
     done = rebuild(store, watching("indexing"))
     if as_json:
         write([json_text({"runs": done.runs, "events": done.events})])

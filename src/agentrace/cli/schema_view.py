@@ -21,7 +21,7 @@ def view_lines(views: Sequence[View], to: Terminal) -> Iterator[str]:
     yield to.paint("One for each type of event:", "dim")
     yield from _wrapped(", ".join(view.name for view in views if view.of_event), to)
     yield ""
-    yield "agentrace sql --schema tells what is in them; agentrace sql \"from runs limit 5\" asks"
+    yield 'agentrace sql --schema tells what is in them; agentrace sql "from runs limit 5" asks'
 
 
 def schema_lines(views: Sequence[View], to: Terminal) -> Iterator[str]:

@@ -82,7 +82,9 @@ def hit_lines(hits: Sequence[Hit], matching: int, digits: int, to: Terminal) -> 
         what = " ".join(filter(None, (hit.kind, plain(hit.name))))
         said = f"{hit.role} in {hit.part}" if hit.role else hit.part
         head = f"{hit.run_id.hex()[:digits]}{step}"
-        rest = to.cut(f"  {plain(hit.run_name) or '?'}  {f'{what}  ' if what else ''}{plain(said)}", to.width - len(head))
+        rest = to.cut(
+            f"  {plain(hit.run_name) or '?'}  {f'{what}  ' if what else ''}{plain(said)}", to.width - len(head)
+        )
         yield f"{to.paint(head, 'bold')}{to.paint(rest, 'dim')}"
         yield f"  {_excerpt(hit, to)}"
     if len(hits) < matching:

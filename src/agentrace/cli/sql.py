@@ -146,7 +146,10 @@ def _write(answer: Answer, form: str | None, output: Path | None) -> None:
 
 
 def table_lines(
-    answer: Answer, first: Sequence[Sequence[str | None]], rows: Iterator[Sequence[str | None]], to: Terminal,
+    answer: Answer,
+    first: Sequence[Sequence[str | None]],
+    rows: Iterator[Sequence[str | None]],
+    to: Terminal,
     width: int | None,
 ) -> Iterator[str]:
     """Rows in columns that are as wide as the ``first`` rows need; cut at ``width``, if that is told."""

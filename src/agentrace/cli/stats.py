@@ -109,9 +109,7 @@ def stats_lines(found: Stats, root: Path, parts: dict[str, int], to: Terminal) -
     if found.failures:
         yield ""
         failures = [[f"{one.runs:,}", date(one.last_ts), plain(one.error) or "-"] for one in found.failures]
-        yield from table.lines(
-            ["runs", "the last", "ended with"], failures, to, right=frozenset({0}), yielding=2
-        )
+        yield from table.lines(["runs", "the last", "ended with"], failures, to, right=frozenset({0}), yielding=2)
 
 
 def _runs(found: Stats, to: Terminal) -> Iterator[str]:

@@ -14,7 +14,7 @@ _LEAST = 8
 def lines(
     headings: Sequence[str], rows: Sequence[Sequence[str]], to: Terminal, *, right: frozenset[int], yielding: int
 ) -> Iterator[str]:
-    """Headings, and rows of plain cells. Column ``yielding`` is cut where there is no room, what remains is cut after."""
+    """Headings, and rows of plain cells. Where there is no room, column ``yielding`` is cut, and then the line."""
     widths = [max(map(cells, column)) for column in zip(headings, *rows, strict=True)]
     room = to.width - sum(widths) - 2 * (len(widths) - 1)
     if room < 0:

@@ -76,7 +76,7 @@ def matcher(pattern: str, *, part: bool) -> Callable[[str], bool]:
 def forms(text: str) -> list[str | None]:
     """How a text is spelt in records: as it is; escaped, since values are JSON; escaped once more, since some of these
     hold JSON as text. Always ``FORMS`` of them: what is not needed is ``None``."""
-    plain, ascii_only = (json.dumps(text, ensure_ascii=ascii)[1:-1] for ascii in (False, True))
+    plain, ascii_only = (json.dumps(text, ensure_ascii=escaped)[1:-1] for escaped in (False, True))
     spelt = [text, plain, json.dumps(plain, ensure_ascii=False)[1:-1], ascii_only, json.dumps(ascii_only)[1:-1]]
     found: list[str | None] = list(dict.fromkeys(spelt))
     return found + [None] * (FORMS - len(found))

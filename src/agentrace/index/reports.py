@@ -17,6 +17,8 @@ Ranking: TypeAlias = Literal["slowest", "tokens", "failing"]
 RANKINGS: Final[tuple[Ranking, ...]] = get_args(Ranking)
 By: TypeAlias = Literal["name", "model", "kind", "run"]
 _FAILURES: Final = 5
+_SUMS: Final = ("runs", "children", "replays", "replayable", "events", "oldest_ts", "newest_ts")
+"""What ``run_sums`` gives."""
 
 
 class Group(Struct, frozen=True):
@@ -164,8 +166,9 @@ def ranked_steps(session: Session, ranking: Ranking, wanted: Filter, number: int
 def stats(session: Session, wanted: Filter) -> Stats:
     """What the runs that ``wanted`` lets through add up to."""
     choose(session, wanted)
+    sums = one(session.connection.execute(statement("run_sums", "reports")).fetchone())
     return Stats(
-        *one(session.connection.execute(statement("run_sums", "reports")).fetchone()),
+        **dict(zip(_SUMS, sums, strict=True)),
         statuses=dict(_all(session, "run_counts")),
         kinds=[KindSum(*row) for row in _all(session, "kind_sums")],
         models=[ModelSum(*row) for row in _all(session, "model_sums")],
