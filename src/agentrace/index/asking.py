@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from msgspec import Struct
 
 from agentrace.errors import ConfigError, StoreError
+from agentrace.index.interrupting import interruptible
 from agentrace.index.opening import Session
 from agentrace.index.statements import statement
 
@@ -75,7 +76,10 @@ def write_parquet(session: Session, question: Question, path: Path) -> int:
             try:
                 # The path is one that was made here.
                 copied = f"COPY (\n{sql}\n) TO '{str(made).replace(chr(39), 2 * chr(39))}' (FORMAT parquet)"
-                rows: Any = session.connection.execute(copied, dict(question.parameters) or None).fetchall()
+                parameters = dict(question.parameters) or None
+                rows: Any = interruptible(
+                    session.connection, lambda: session.connection.execute(copied, parameters).fetchall()
+                )
             except duckdb.Error as error:
                 raise _told(error) from error
         try:
@@ -167,13 +171,10 @@ def _rows(
     shown = ", ".join(f"to_json({name})::VARCHAR" if form == "json" else f"{name}::VARCHAR" for name in names)
     try:
         # The engine itself writes values as text: there are types that have no equal here.
-        connection.execute(
-            f"SELECT {shown} FROM (\n{sql}\n) AS answer({', '.join(names)})", dict(question.parameters) or None
-        )
-        while rows := connection.fetchmany(_AT_ONCE):
+        asked = f"SELECT {shown} FROM (\n{sql}\n) AS answer({', '.join(names)})"
+        interruptible(connection, lambda: connection.execute(asked, dict(question.parameters) or None))
+        while rows := interruptible(connection, lambda: connection.fetchmany(_AT_ONCE)):
             yield from rows
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
     except duckdb.Error as error:
         raise _told(error) from error
 

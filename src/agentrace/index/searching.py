@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from agentrace.errors import ConfigError
 from agentrace.index.filters import Filter, choose, form_parameters, models
+from agentrace.index.interrupting import interruptible
 from agentrace.index.opening import Session
 from agentrace.index.statements import statement
 
@@ -70,11 +71,12 @@ def search(session: Session, sought: Sought, wanted: Filter, number: int) -> Hit
     if sought.is_pattern:
         _check(session, sought.text)
     choose(session, wanted)
+    parameters: dict[str, Any]
     if sought.is_pattern:
-        connection.execute(statement("pattern", "searching"), {"pattern": pattern})
+        name, parameters = "pattern", {"pattern": pattern}
     else:
-        parameters = {"cased": sought.cased, **form_parameters(sought.text)}
-        connection.execute(statement("literal", "searching"), parameters)
+        name, parameters = "literal", {"cased": sought.cased, **form_parameters(sought.text)}
+    interruptible(connection, lambda: connection.execute(statement(name, "searching"), parameters))
     shown = {
         "kinds": list(wanted.kinds) or None,
         "models": models(session, wanted),
