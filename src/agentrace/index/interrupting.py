@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -22,15 +22,13 @@ def interruptible(connection: duckdb.DuckDBPyConnection, call: Callable[[], Resu
     def work() -> None:
         try:
             done.set_result(call())
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:
             done.set_exception(error)
 
-    thread = threading.Thread(target=work, name="agentrace-query", daemon=True)
-    thread.start()
+    threading.Thread(target=work, name="agentrace-query", daemon=True).start()
     try:
-        thread.join()
-    except BaseException:
+        return done.result()
+    except KeyboardInterrupt:
         connection.interrupt()
-        thread.join()
+        wait([done])  # until then the connection is in use
         raise
-    return done.result(timeout=0)
