@@ -172,7 +172,8 @@ def table_lines(
     for row in rows:
         count += 1
         yield line([_cell(cell) for cell in row])
-    yield to.paint(f"({counted(count, 'row')})", "dim")
+    if width is not None:
+        yield to.paint(f"({counted(count, 'row')})", "dim")
 
 
 def _cell(cell: str | None) -> str:
