@@ -92,9 +92,7 @@ def test_sums_are_those_of_the_runs_that_are_meant(shop: Path, capsys: pytest.Ca
     assert told["bytes"] == sum(told["bytes_by_part"].values())
 
 
-def test_a_list_that_is_only_sorted_holds_what_it_holds_without(
-    shop: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_list_that_is_only_sorted_holds_what_it_holds_without(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     as_ever = [json.loads(line) for line in printed(capsys, shop, "ls", "--json").splitlines()]
     everything = [json.loads(line) for line in printed(capsys, shop, "ls", "--json", "--all").splitlines()]
 
@@ -108,7 +106,10 @@ def test_a_list_that_is_only_sorted_holds_what_it_holds_without(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--status", "finished"], "Possible are pending, running, completed, failed, aborted, interrupted, unreadable."),
+        (
+            ["--status", "finished"],
+            "Possible are pending, running, completed, failed, aborted, interrupted, unreadable.",
+        ),
         (["--kind", "llm"], "Possible are model, embedding, tool,"),
         (["--since", "soon"], "Possible are 2h, 3d, today, yesterday, 2026-11-20 or 2026-11-20T14:30 (local time)."),
         (["--until", "20"], "'20' is no time."),

@@ -124,7 +124,7 @@ def test_a_question_reaches_nothing_but_the_index(
         ("select nme from runs", "    select nme from runs\n           ^^^\n"),
         ("select name\nfrom stps", 'Did you mean "steps"?'),
         ("select name\nfrom stps", "    line 2: from stps\n                 ^^^^\n"),
-        ("selec 1", '    selec 1\n    ^^^^^\n'),
+        ("selec 1", "    selec 1\n    ^^^^^\n"),
         ("select name::int from runs", "error: Could not convert string"),
         ("select 1; select 2", "these are 2 queries"),
         ("/* nothing */", "there is no query"),
@@ -141,7 +141,15 @@ def test_an_error_says_where_it_is(shop: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [("5", 5), ("1.5", 1.5), ("true", True), ("null", None), ("five", "five"), ('"5"', "5"), ("' or 1=1 --", "' or 1=1 --")],
+    [
+        ("5", 5),
+        ("1.5", 1.5),
+        ("true", True),
+        ("null", None),
+        ("five", "five"),
+        ('"5"', "5"),
+        ("' or 1=1 --", "' or 1=1 --"),
+    ],
 )
 def test_a_parameter_is_a_value_and_never_sql(
     shop: Path, capsys: pytest.CaptureFixture[str], value: str, told: object
@@ -205,7 +213,11 @@ def test_only_a_terminal_cuts_a_table() -> None:
 
 
 def test_the_views_are_told_without_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    views = {view["view"]: view for line in asked(capsys, tmp_path, "--schema", "--json").splitlines() if (view := json.loads(line))}
+    views = {
+        view["view"]: view
+        for line in asked(capsys, tmp_path, "--schema", "--json").splitlines()
+        if (view := json.loads(line))
+    }
 
     assert {"runs", "steps", "events", "messages", "texts", "costs", "daily", "step_failed"} <= views.keys()
     promised = [view for view in views.values() if view["columns"][0]["comment"]]

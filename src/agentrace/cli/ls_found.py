@@ -8,7 +8,7 @@ from pathlib import Path
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.indexed import index_of
-from agentrace.cli.ls import table_lines, unique_digits
+from agentrace.cli.run_table import table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted
 from agentrace.errors import RunNotFound

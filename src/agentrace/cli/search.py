@@ -11,9 +11,9 @@ import click
 from agentrace.cli.escaping import cells, json_text, plain
 from agentrace.cli.filtering import filter_options
 from agentrace.cli.indexed import index_of
-from agentrace.cli.ls import unique_digits
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
+from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, iso
 from agentrace.ids import format_run_id

@@ -12,9 +12,9 @@ from agentrace.cli import table
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.filtering import filter_options
 from agentrace.cli.indexed import index_of
-from agentrace.cli.ls import unique_digits
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
+from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import age, duration, iso
 from agentrace.ids import format_run_id

@@ -74,6 +74,8 @@ _MADE: Final = {
     "name": "name of the step",
     "integration": "what captured it; NULL for decorators",
     "seq": "position in the run, from 1",
+    "first_seq": "the position of its first event",
+    "last_seq": "the position of its last event",
     "execution_id": "the run",
     "total_cost": "the sum of its noted costs, 1e-9 US dollars",
     "spent_tokens": "tokens in and out",
@@ -87,9 +89,45 @@ _MADE: Final = {
     "events": "its events as one JSON list",
     "text": "what was said",
     "position": "among the messages of its step's request, from 0",
+    "exit_code": "of its process",
+    "tenant": "the tenant that it ran for",
+    "workspace": "its workspace",
+    "project": "its project",
+    "tags": "its tags",
+    "replayable": "whether it can be replayed",
+    "argv": "its command line",
+    "cwd": "its working directory",
+    "pid": "number of its process",
+    "python": "version of the interpreter",
+    "platform": "the operating system",
+    "timezone": "its local time zone",
+    "redaction": "version of the rules by which secrets were taken out",
+    "durability": "process (survives the process), power (also the machine)",
+    "git_commit": "the commit that was checked out",
+    "git_dirty": "whether files differed from it",
+    "finish_reason": "why the model stopped",
+    "chunks": "pieces of its streams",
+    "thread": "the thread that it ran in, as the run numbers them",
+    "task": "the task that it ran in, as the run numbers them",
+    "type": "what happened",
+    "tool_call_id": "of a tool's result: the call that it answers",
+    "operation": "what was asked",
+    "parent": "the enclosing step",
 }
 """What columns hold that the tables do not explain, or not where they are shown."""
-_MESSAGE_TEXTS: Final = {"text": "what was said", "reasoning": "what the model reasoned", "name": "who said it"}
+_OF_VIEW: Final = {
+    ("messages", "text"): "what was said",
+    ("messages", "reasoning"): "what the model reasoned",
+    ("messages", "name"): "who said it, where the message tells",
+    ("messages", "step_id"): "the step whose request, or answer, was the first to hold it",
+    ("executions", "name"): "what the run is called",
+    ("runs", "steps"): "how many steps it has",
+    ("texts", "text"): "the whole text; values as JSON",
+    ("texts", "part"): "input, output, error, note",
+    ("steps", "first_seq"): "the position of its first event",
+    ("daily", "day"): "the day on which the steps began (UTC)",
+}
+"""What columns of one view hold."""
 
 
 def described() -> list[View]:
@@ -135,9 +173,7 @@ def _event_comment(name: str) -> str:
 def _column_comment(view: str, column: str) -> str:
     view = _SAME.get(view, view)
     table = _TABLES.get(view, "")
-    if view == "messages" and column in _MESSAGE_TEXTS:
-        return _MESSAGE_TEXTS[column]
-    own = _comments().get(table, {}).get(column) or _MADE.get(column)
+    own = _OF_VIEW.get((view, column)) or _comments().get(table, {}).get(column) or _MADE.get(column)
     return own or _comments()["run_rows"].get(column, "")
 
 
