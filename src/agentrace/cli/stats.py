@@ -19,7 +19,7 @@ from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, date, duration, iso, size
 from agentrace.index.filters import Filter
-from agentrace.index.reports import DaySum, Stats, stats
+from agentrace.index.reports import DaySum, ModelSum, Stats, stats
 from agentrace.query import RunsSource
 
 _DAYS: Final = 14
@@ -164,21 +164,7 @@ def _json(found: Stats, parts: dict[str, int]) -> dict[str, Any]:
             }
             for one in found.kinds
         ],
-        "tokens_by_model": [
-            {
-                "model": one.model or None,
-                "calls": one.steps,
-                "failed": one.failed,
-                "input": one.input,
-                "output": one.output,
-                "input_fresh": one.input_fresh,
-                "cache_read": one.cache_read,
-                "cache_write": one.cache_write,
-                "output_visible": one.output_visible,
-                "reasoning": one.reasoning,
-            }
-            for one in found.models
-        ],
+        "tokens_by_model": [_model_json(one) for one in found.models],
         "tokens_by_day": [
             {
                 "day": one.day.isoformat(),
@@ -194,4 +180,19 @@ def _json(found: Stats, parts: dict[str, int]) -> dict[str, Any]:
         ],
         "bytes": sum(parts.values()),
         "bytes_by_part": parts,
+    }
+
+
+def _model_json(one: ModelSum) -> dict[str, Any]:
+    return {
+        "model": one.model or None,
+        "calls": one.steps,
+        "failed": one.failed,
+        "input": one.input,
+        "output": one.output,
+        "input_fresh": one.input_fresh,
+        "cache_read": one.cache_read,
+        "cache_write": one.cache_write,
+        "output_visible": one.output_visible,
+        "reasoning": one.reasoning,
     }
