@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import sys
-import time
-from collections.abc import Generator
+import os
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
 import click
 
 from agentrace.cli.escaping import plain
-from agentrace.cli.units import counted
+from agentrace.cli.progress import Progress
 from agentrace.index import Session, Watching, opened
-from agentrace.index.indexing import Progress
 from agentrace.query import Runs
 
-_QUIET: Final = 1.0
-"""Seconds in which nothing is said."""
-_EVERY: Final = 0.1
-_ERASE: Final = "\r\x1b[K"
 _INTERRUPTED: Final = "Query interrupted"
 """What the engine raises, as a ``RuntimeError``, in place of ``KeyboardInterrupt``."""
 
@@ -45,27 +39,21 @@ def _moment(ns: int) -> str:
 
 
 def watching(doing: str) -> Watching:
-    """What is said on stderr while the index is written, or another process writes it."""
-    return Watching(progress(doing), _waiting)
+    """What is said on stderr while the index is written, or another process writes it; and who helps with it."""
+    return Watching(_bar(doing), _waiting, os.cpu_count() or 1)
 
 
-def progress(doing: str) -> Progress:
-    """Shows how many of how many runs are done: after a second, and only to a person."""
-    began = time.monotonic()
-    drawn = [began + _QUIET - _EVERY, 0.0]
+def _bar(doing: str) -> Callable[[int, int], None]:
+    """Shows how many of how many runs are done."""
+    bars: list[Progress] = []
 
     def show(done: int, total: int) -> None:
-        now = time.monotonic()
-        if not sys.stderr.isatty():
-            return
-        if done < total and now - drawn[0] >= _EVERY:
-            drawn[:] = now, 1.0
-            sys.stderr.write(f"{_ERASE}{doing} {done:,} of {counted(total, 'run')}")
-            sys.stderr.flush()
-        elif done >= total and drawn[1]:
-            drawn[1] = 0.0
-            sys.stderr.write(_ERASE)
-            sys.stderr.flush()
+        if not bars:
+            bars.append(Progress(doing, "run", total))
+        if done < total:
+            bars[0].advance(done - bars[0].done)
+        else:
+            bars.pop().__exit__()
 
     return show
 

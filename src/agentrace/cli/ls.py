@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.index.filters import SORTS, Filter, Sort
 from agentrace.query import Listed
+from agentrace.store import Store
 
 
 @click.command()
@@ -71,11 +72,17 @@ def command(
         return
     with Progress("reading", "run", min(number, len(runs.ids))) as progress:
         shown = list(progress.over(listed))
-    write(list_lines(shown, runs.ids, runs.store.root, runs.store.size(), terminal()))
+    archived = runs.store.archived() if isinstance(runs.store, Store) else {}
+    write(list_lines(shown, runs.ids, runs.store.root, runs.store.size(), terminal(), archived))
 
 
 def list_lines(
-    shown: Sequence[Listed], ids: Sequence[bytes], root: Path, store_size: int, to: Terminal
+    shown: Sequence[Listed],
+    ids: Sequence[bytes],
+    root: Path,
+    store_size: int,
+    to: Terminal,
+    archived: Collection[bytes] = (),
 ) -> Iterator[str]:
     """The table of ``shown``, the newest of the runs ``ids`` in the store at ``root``."""
     if not shown:
@@ -83,7 +90,7 @@ def list_lines(
         yield "  record one: agentrace run python agent.py"
         return
     digits = unique_digits(ids)
-    yield from table_lines([(entry, "") for entry in shown], digits, to)
+    yield from table_lines([(one, "archived" if one.summary.run_id in archived else "") for one in shown], digits, to)
     yield to.paint(_footer(shown, len(ids), root, store_size), "dim")
 
 
