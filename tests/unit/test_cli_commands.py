@@ -54,8 +54,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lss"], "No such command 'lss'. Did you mean 'ls'?"),
         (
             ["frobnicate"],
-            "No such command 'frobnicate'. The commands are run, replay, ls, show, search, top, stats, sql, reindex, to-test, "
-            "export, import, verify, doctor, path.",
+            "No such command 'frobnicate'. The commands are run, replay, ls, show, search, top, stats, sql, reindex,",
         ),
         (["doctor", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
         (["ls", "-n", "0"], "0 is not in the range x>=1."),
