@@ -102,6 +102,7 @@ def main(arguments: list[str]) -> int:
     for name in stale:
         print(f"docs/{name} is out of date" if "--check" in arguments else f"docs/{name} written")
         if "--check" not in arguments:
+            (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
             (DOCS / name).write_text(PAGES[name]())
     return 1 if stale and "--check" in arguments else 0
 

@@ -26,7 +26,7 @@ def charge_card(amount: int) -> str:
 
 
 for amount in (12, 250):
-    with agentrace.run("checkout", tags=["shop"]):
+    with agentrace.run("checkout"):
         try:
             charge_card(amount)
         except ValueError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,3 +145,31 @@ def test_there_is_no_index_of_what_is_not_there(tmp_path: Path, capsys: pytest.C
     assert code == 2
     assert "there is no store" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_shown_while_another_program_holds_the_index_is_dated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(tmp_path)
+    printed(capsys, tmp_path, "stats")
+    program = (
+        "import duckdb, sys\n"
+        "held = duckdb.connect(sys.argv[1] + '/index.duckdb')\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == b"held\n"
+
+        code = execute(["ls", "--name", "refund", "--json", "--home", str(tmp_path)])
+
+        other.stdin.close()
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert json.loads(out)["name"] == "refund"
+    assert err.startswith("note: as of ")
+    assert f"(process {other.pid}) holds the index open" in err
