@@ -54,7 +54,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lss"], "No such command 'lss'. Did you mean 'ls'?"),
         (
             ["frobnicate"],
-            "No such command 'frobnicate'. The commands are run, replay, ls, show, tail, to-test, export, import, rm, gc, verify, doctor, path, completion.",
+            "No such command 'frobnicate'. The commands are run, replay, ls, show, tail, to-test, export, import, rm, gc, archive, restore, verify, doctor, path, completion.",
         ),
         (["ls", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
         (["ls", "-n", "0"], "0 is not in the range x>=1."),
