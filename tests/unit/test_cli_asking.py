@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from agentrace.capture.step import Kind
 from agentrace.cli import execute
+from agentrace.cli.filtering import KINDS
 from tests.unit.asked_runs import DAY_MS, fill
 from tests.unit.golden import expect
 from tests.unit.recorded_runs import START_MS
@@ -173,3 +176,7 @@ def test_what_is_shown_while_another_program_holds_the_index_is_dated(
     assert json.loads(out)["name"] == "refund"
     assert err.startswith("note: as of ")
     assert f"(process {other.pid}) holds the index open" in err
+
+
+def test_every_kind_of_step_can_be_asked_for() -> None:
+    assert set(get_args(Kind)) == set(KINDS)

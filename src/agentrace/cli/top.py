@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -56,24 +57,18 @@ def command(
       agentrace top failing --by model --json
     """
     runs = open_runs(home) if file is None else file_runs(file)
+    digits = unique_digits(runs.ids)
+    grouped: _By = by or _USUAL[ranking]
     with index_of(runs) as session:
-        if by == "step":
+        if grouped == "step":
             singles = ranked_steps(session, ranking, wanted, number)
+            objects = map(_single_json, singles.steps)
+            lines = step_lines(ranking, singles, digits, terminal())
         else:
-            groups = ranked(session, ranking, by or _USUAL[ranking], wanted, number)
-    if by == "step":
-        write(
-            (json_text(_single_json(step)) for step in singles.steps)
-            if as_json
-            else step_lines(ranking, singles, unique_digits(runs.ids), terminal())
-        )
-        return
-    grouped = by or _USUAL[ranking]
-    write(
-        (json_text(_group_json(grouped, group)) for group in groups.groups)
-        if as_json
-        else group_lines(ranking, grouped, groups, unique_digits(runs.ids), terminal())
-    )
+            groups = ranked(session, ranking, grouped, wanted, number)
+            objects = map(partial(_group_json, grouped), groups.groups)
+            lines = group_lines(ranking, grouped, groups, digits, terminal())
+    write(map(json_text, objects) if as_json else lines)
 
 
 _Column = tuple[str, Callable[[Group, Terminal], str]]
