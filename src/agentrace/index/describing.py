@@ -174,7 +174,7 @@ def _column_comment(view: str, column: str) -> str:
     view = _SAME.get(view, view)
     table = _TABLES.get(view, "")
     own = _OF_VIEW.get((view, column)) or _comments().get(table, {}).get(column) or _MADE.get(column)
-    return own or _comments()["run_rows"].get(column, "")
+    return own or _comments()["run_rows"].get(column, "") or _comments()["archive_rows"].get(column, "")
 
 
 def _comments() -> Mapping[str, Mapping[str, str]]:
