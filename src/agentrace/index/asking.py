@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from msgspec import Struct
 
 from agentrace.errors import ConfigError, StoreError
+from agentrace.index.engine import engine
 from agentrace.index.interrupting import interruptible
 from agentrace.index.opening import Session
 from agentrace.index.statements import statement
@@ -66,7 +67,7 @@ def answered(session: Session, question: Question, form: Form) -> Generator[Answ
 
 def write_parquet(session: Session, question: Question, path: Path) -> int:
     """Write what a query gives into a Parquet file; the number of rows. Raises as ``answered``, and ``StoreError``."""
-    import duckdb
+    duckdb = engine()
 
     with tempfile.TemporaryDirectory(prefix="agentrace-parquet-") as directory:
         made = Path(directory) / "answer.parquet"
@@ -103,7 +104,7 @@ def _in_reach_of_nothing(connection: duckdb.DuckDBPyConnection, written: Path | 
 
 def _checked(connection: duckdb.DuckDBPyConnection, question: Question) -> str:
     """The one SELECT that a question is, without what may stand behind it."""
-    import duckdb
+    duckdb = engine()
 
     try:
         statements = connection.extract_statements(question.sql)
@@ -141,7 +142,7 @@ def _check_parameters(asked: set[str], given: Mapping[str, Value]) -> None:
 
 def _without_end(sql: str) -> str:
     """A statement without semicolons and comments behind it."""
-    import duckdb
+    duckdb = engine()
 
     text = sql.encode()
     end = len(text)
@@ -153,7 +154,7 @@ def _without_end(sql: str) -> str:
 
 
 def _described(connection: duckdb.DuckDBPyConnection, sql: str, question: Question) -> list[Column]:
-    import duckdb
+    duckdb = engine()
 
     try:
         rows: list[Any] = connection.execute(f"DESCRIBE\n{sql}", dict(question.parameters) or None).fetchall()
@@ -165,7 +166,7 @@ def _described(connection: duckdb.DuckDBPyConnection, sql: str, question: Questi
 def _rows(
     connection: duckdb.DuckDBPyConnection, sql: str, question: Question, columns: Sequence[Column], form: Form
 ) -> Iterator[Sequence[str | None]]:
-    import duckdb
+    duckdb = engine()
 
     names = [f"c{number}" for number in range(len(columns))]
     shown = ", ".join(f"to_json({name})::VARCHAR" if form == "json" else f"{name}::VARCHAR" for name in names)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from agentrace.errors import ConfigError
+from agentrace.index.engine import engine
 from agentrace.index.filters import Filter, choose, form_parameters, models
 from agentrace.index.interrupting import interruptible
 from agentrace.index.opening import Session
@@ -108,7 +109,7 @@ def _hit(row: Sequence[Any]) -> Hit:
 
 
 def _check(session: Session, pattern: str) -> None:
-    import duckdb
+    duckdb = engine()
 
     try:
         session.connection.execute(statement("is_pattern", "searching"), {"pattern": pattern}).fetchall()
