@@ -1,4 +1,4 @@
-"""Answers of the index as values: one SELECT, its columns by what they hold, its rows as Python values or as columns."""
+"""Answers of the index: the columns of one SELECT by what they hold, its rows as Python values or as columns."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ if TYPE_CHECKING:
 
 Holds: TypeAlias = Literal["time", "duration", "integer", "number", "boolean", "text", "list", "other"]
 
-_INTEGERS: Final = frozenset({f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG")})
+_SMALL: Final = ("TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER")
 _LARGE: Final = frozenset({"HUGEINT", "UHUGEINT", "BIGNUM"})
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
 _HOLDS: Final[dict[str, Holds]] = {
-    **dict.fromkeys((*_INTEGERS, *_LARGE, "INTEGER", "UINTEGER"), "integer"),
+    **dict.fromkeys((*_SMALL, *_LARGE, "BIGINT", "UBIGINT"), "integer"),
     **dict.fromkeys(("DOUBLE", "FLOAT"), "number"),
     **dict.fromkeys(("VARCHAR", "UUID", "JSON"), "text"),
     "BOOLEAN": "boolean",
     "INTERVAL": "duration",
 }
 _TOLD_AS: Final = {
+    **dict.fromkeys(_SMALL, "{}::BIGINT"),
     "UUID": "{}::VARCHAR",
     "UUID[]": "{}::VARCHAR[]",
     "JSON": "{}::VARCHAR",
     "TIMESTAMP WITH TIME ZONE": "make_timestamp(epoch_us({}))",
     "INTERVAL": "CAST(round(epoch({}) * 1e6) AS BIGINT) * 1000",
 }
-"""Types that have no equal elsewhere, or one only with libraries that need not be there."""
+"""Types that have no equal elsewhere, or one only with libraries that need not be there; differences of unsigned
+numbers are never meant to overflow."""
 
 
 class Query(Struct, frozen=True):
@@ -125,34 +129,42 @@ def rows(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Colum
 
 
 def arrays(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column]) -> dict[str, Any]:
-    """The columns as numpy arrays, masked where there are NULLs, in order; durations are whole nanoseconds."""
-    return dict(zip((column.name for column in of), _large(connection, query, of, "numpy").values(), strict=True))
+    """The columns as numpy arrays, masked where there are NULLs, in order; durations are whole nanoseconds.
+
+    Integers of 128 bits, of which no library knows, are of 64 if they fit, else floats; so they are in ``stream``.
+    """
+    import duckdb
+
+    try:
+        found = connection.execute(*_plain(query, of, _large(connection, query, of))).fetchnumpy()
+    except duckdb.Error as error:
+        raise _told(error) from error
+    return dict(zip((column.name for column in of), found.values(), strict=True))
 
 
 def stream(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column]) -> Any:
     """An object that hands over the columns by Arrow's ``__arrow_c_stream__``; durations are whole nanoseconds."""
-    return _large(connection, query, of, "arrow")
-
-
-def _large(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column], form: str) -> Any:
-    """What a query gives; integers of 128 bits, of which no library knows, as 64 bits if they fit, else as floats."""
     import duckdb
 
-    for large in ("BIGINT", "DOUBLE"):
-        sql, parameters = _plain(query, of, large)
-        try:
-            if form == "numpy":
-                return connection.execute(sql, parameters).fetchnumpy()
-            relation = connection.sql(sql, params=parameters)
-            relation.execute()
-        except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-            if large == "DOUBLE":
-                raise _told(error) from error
-        except duckdb.Error as error:
-            raise _told(error) from error
-        else:
-            return relation
-    raise AssertionError("the last attempt returns or raises")
+    try:
+        sql, parameters = _plain(query, of, _large(connection, query, of))
+        relation: Any = connection.sql(sql, params=parameters)
+        run: Any = getattr(type(relation), "materialize", None) or type(relation).execute  # before 2.0
+        return run(relation)
+    except duckdb.Error as error:
+        raise _told(error) from error
+
+
+def _large(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column]) -> str:
+    """The type that holds the integers of 128 bits."""
+    names = [f"c{number}" for number in range(len(of))]
+    large = [name for name, column in zip(names, of, strict=True) if column.type in _LARGE]
+    if not large:
+        return ""
+    fit = " AND ".join(f"coalesce(bool_and({name} BETWEEN {_LEAST} AND {_MOST}), true)" for name in large)
+    sql = f"SELECT {fit} FROM (\n{query.sql}\n) AS answer({', '.join(names)})"
+    found: list[Any] = connection.execute(sql, dict(query.parameters) or None).fetchall()
+    return "BIGINT" if found[0][0] else "DOUBLE"
 
 
 def _plain(query: Query, of: Sequence[Column], large: str = "") -> tuple[str, dict[str, Any] | None]:

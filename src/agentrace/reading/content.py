@@ -26,7 +26,7 @@ from agentrace.query import (
     status_of,
     step_meaning,
 )
-from agentrace.reading.parts import Event, Exchange, Message, Note, Score, event_of_row, exchange, message, moment
+from agentrace.reading.parts import Event, Exchange, Message, Note, Score, exchange, message, moment
 from agentrace.reading.parts import note as note_of
 from agentrace.reading.parts import score as score_of
 
@@ -164,9 +164,8 @@ class RunContent:
             teller, found = Teller(), list[Event]()
             for event in self._record.events:
                 body = teller.body(event, {})
-                row = {"body": None if body is None else bytes(body), "time": moment(event.ts)}
-                row |= {"run_id": self.id, "seq": event.seq, "step_id": event.step_id, "type": type_name(event)}
-                found.append(event_of_row(row))
+                told = {} if body is None else msgspec.json.decode(bytes(body))
+                found.append(Event(self.id, event.seq, event.step_id, type_name(event), moment(event.ts), told))
             return found
 
     def below(self) -> Sequence[bytes]:

@@ -30,6 +30,12 @@ def _told(value: object) -> object:
     return value
 
 
+def counted(number: int, plural: str) -> str:
+    """``1 run``, ``1,200 runs``."""
+    one = plural.removesuffix("es") if plural == "matches" else plural.removesuffix("s")
+    return f"{number:,} {one if number == 1 else plural}"
+
+
 def in_seconds(duration: timedelta) -> str:
     """``12 ms``, ``3.1 s``."""
     seconds = duration.total_seconds()

@@ -90,11 +90,11 @@ def moment(what: str, given: Since | None, now_ns: Callable[[], int]) -> int | N
     )
 
 
-def at_most(given: int | None) -> int | None:
+def at_most(given: Any) -> int | None:
     """The number of rows that are wanted. Raises ``ConfigError``."""
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 0):
+    if given is not None and (not isinstance(given, int) or given < 0):
         raise ConfigError(f"limit is {given!r:.60}", do="give a whole number, or leave it out", slug="open-filter")
-    return given
+    return None if given is None else int(given)
 
 
 def matcher(pattern: str | None) -> Callable[[str], bool]:

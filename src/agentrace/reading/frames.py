@@ -17,9 +17,11 @@ def library(name: str, method: str) -> Any:
     """A library that need not be installed. Raises ``ConfigError``, slug ``open-library``."""
     try:
         return import_module(name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != name:  # it is there, and what it needs is not
+            raise
         raise ConfigError(
-            f"{method} needs {name}: {error}",
+            f"{method} needs {name}, which is not installed",
             do=f"pip install {name}; to_dicts() needs nothing",
             slug="open-library",
         ) from error

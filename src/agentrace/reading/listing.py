@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, overl
 
 from agentrace.errors import AgentraceError
 from agentrace.index.answers import Column, Query, arrays, columns, rows, stream
-from agentrace.reading.drawing import brief, html_table
+from agentrace.reading.drawing import brief, counted, html_table
 from agentrace.reading.frames import arrow_table, library, pandas_frame, polars_frame
 from agentrace.reading.source import Source
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas
+    import pandas  # type: ignore[import-untyped]
     import polars
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -128,7 +128,8 @@ class Listing(Sequence[T_co], Generic[T_co]):
         with self._source.index() as connection:
             query = self._ask(connection)
             of = columns(connection, query)
-            return polars_frame(stream(connection, query, of), of)
+            made: polars.DataFrame = polars_frame(stream(connection, query, of), of)
+            return made
 
     def to_arrow(self) -> pyarrow.Table:
         """A ``pyarrow.Table``: ``timestamp[ns, tz=UTC]``, ``duration[ns]``, integers, ``string``, ``list``."""
@@ -155,15 +156,17 @@ class Listing(Sequence[T_co], Generic[T_co]):
         except AgentraceError as error:
             return f"<{self._what}: {brief(error.what, 200)}>"
         more = [f"  and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
-        return "\n".join([f"<{len(found):,} {self._what}>", *(f"  {line}" for line in lines), *more])
+        return "\n".join([f"<{counted(len(found), self._what)}>", *(f"  {line}" for line in lines), *more])
 
     def _repr_html_(self) -> str:
         try:
             names, found = self._rows(_IN_NOTEBOOK + 1)
         except AgentraceError as error:
             return html_table([], [], error.what)
-        more = "the first of more" if len(found) > _IN_NOTEBOOK else f"{len(found)}"
-        return html_table(names, found[:_IN_NOTEBOOK], f"{more} {self._what}")
+        more = (
+            f"the first {_IN_NOTEBOOK} {self._what}" if len(found) > _IN_NOTEBOOK else counted(len(found), self._what)
+        )
+        return html_table(names, found[:_IN_NOTEBOOK], more)
 
 
 class Table(Listing["dict[str, Any]"]):

@@ -222,9 +222,11 @@ def event_of_row(row: Mapping[str, Any]) -> Event:
 
 
 def match_of_row(row: Mapping[str, Any]) -> Match:
-    """A match."""
-    named = {name: "" if row[name] is None else row[name] for name in Match.__struct_fields__}
-    return Match(**{**named, "started": row["started"]})
+    """A match as the index tells it."""
+    of_step = row["kind"] or "", row["name"] or ""
+    return Match(
+        row["run_id"], row["step_id"], row["part"], row["excerpt"], *of_step, row["started"], row["run_name"] or ""
+    )
 
 
 def note(record: RunRecord, event: Logged) -> Note:

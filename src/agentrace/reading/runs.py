@@ -12,7 +12,7 @@ from agentrace.errors import RunNotFound
 from agentrace.query import Inferred as InferredCall
 from agentrace.query import ProcessRow, Replayable, Runs, StepRow, Usage
 from agentrace.reading.content import RunContent
-from agentrace.reading.drawing import brief, in_seconds
+from agentrace.reading.drawing import brief, counted, in_seconds
 from agentrace.reading.filters import (
     KINDS,
     ROLES,
@@ -322,7 +322,7 @@ class Run:
 
     def __repr__(self) -> str:
         took = "" if self.duration is None else f" in {in_seconds(self.duration)}"
-        return f"<Run {self.id} {brief(self.name)} {self.status}{took}, {self.step_count:,} steps>"
+        return f"<Run {self.id} {brief(self.name)} {self.status}{took}, {counted(self.step_count, 'steps')}>"
 
 
 def run_of(source: Source, runs: Runs, run_id: bytes) -> Run:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import warnings
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentrace.archive import TraceFile
-from agentrace.errors import AgentraceError
+from agentrace.errors import AgentraceError, AgentraceWarning
 from agentrace.index import opened
 from agentrace.index.answers import Query, checked
 from agentrace.index.statements import statement
 from agentrace.query import Runs
 from agentrace.reading.content import RunContent
+from agentrace.reading.parts import moment
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,6 +88,13 @@ class Source:
                 return
             with ExitStack() as stack:
                 session = stack.enter_context(opened(self.runs().store))
+                if session.stale is not None:
+                    as_of = moment(session.stale.as_of_ns)
+                    warnings.warn(
+                        f"what is read is of {as_of:%Y-%m-%d %H:%M:%S} UTC: {session.stale.because}",
+                        AgentraceWarning,
+                        stacklevel=6,
+                    )
                 yield _closed_off(stack, session.connection)
 
     def names(self, connection: duckdb.DuckDBPyConnection, of: str) -> list[str]:

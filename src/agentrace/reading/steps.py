@@ -236,5 +236,5 @@ def meant(content: RunContent, wanted: StepFilter) -> list[StepState]:
         if (wanted.kinds is None or step.kind in wanted.kinds)
         and named(step.name)
         and (wanted.statuses is None or content.status(step) in wanted.statuses)
-        and (wanted.model is None or (model := content.meaning(step).model) and of_model(model))
+        and (wanted.model is None or ((model := content.meaning(step).model) and of_model(model)))
     ]
