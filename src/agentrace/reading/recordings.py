@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, final
@@ -104,13 +104,13 @@ class Recordings:
         self,
         *,
         name: str | None = None,
-        status: RunStatus | OneOrMore | None = None,
+        status: RunStatus | Collection[RunStatus] | None = None,
         since: Since | None = None,
         until: Since | None = None,
-        kind: Kind | OneOrMore | None = None,
+        kind: Kind | Collection[Kind] | None = None,
         model: str | None = None,
         tag: OneOrMore | None = None,
-        mode: Mode | OneOrMore | None = None,
+        mode: Mode | Collection[Mode] | None = None,
         replayable: bool | None = None,
         text: str | None = None,
         limit: int | None = None,
@@ -156,9 +156,9 @@ class Recordings:
     def steps(
         self,
         *,
-        kind: Kind | OneOrMore | None = None,
+        kind: Kind | Collection[Kind] | None = None,
         name: str | None = None,
-        status: StepStatus | OneOrMore | None = None,
+        status: StepStatus | Collection[StepStatus] | None = None,
         model: str | None = None,
         run: str | None = None,
         since: Since | None = None,
@@ -189,7 +189,7 @@ class Recordings:
     def messages(
         self,
         *,
-        role: Role | OneOrMore | None = None,
+        role: Role | Collection[Role] | None = None,
         run: str | None = None,
         since: Since | None = None,
         until: Since | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, final
 
@@ -219,9 +219,9 @@ class Run:
     def steps(
         self,
         *,
-        kind: Kind | OneOrMore | None = None,
+        kind: Kind | Collection[Kind] | None = None,
         name: str | None = None,
-        status: StepStatus | OneOrMore | None = None,
+        status: StepStatus | Collection[StepStatus] | None = None,
         model: str | None = None,
     ) -> Listing[Step]:
         """Its steps in dispatch order.
@@ -240,7 +240,7 @@ class Run:
             self._asking("wanted_steps", "steps", parameters=lambda names: step_parameters(wanted, names)),
         )
 
-    def messages(self, *, role: Role | OneOrMore | None = None) -> Listing[Message]:
+    def messages(self, *, role: Role | Collection[Role] | None = None) -> Listing[Message]:
         """The messages of its conversations, each once, with the step whose request, or answer, held it first.
 
         Raises ``ConfigError`` for a role that there is not. ::
