@@ -4,6 +4,7 @@ AgentraceError
 ├── ConfigError        a setting, option or argument that cannot be used
 ├── StoreError         the store directory cannot be read or written
 │   ├── RunNotFound    a run reference that names no run, or several
+│   ├── ArchiveAway    a run is archived where nothing can be reached now
 │   ├── CorruptRecord  bytes on disk that are not what was written
 │   ├── StoreVersion   a store of a format that this agentrace does not know
 │   └── TraceFileError a trace file that cannot be read, written or imported
@@ -54,6 +55,12 @@ class RunNotFound(StoreError):
     """A run reference that names no run, or more than one."""
 
     slug = "run-not-found"
+
+
+class ArchiveAway(StoreError):
+    """A run is archived in a directory that cannot be reached."""
+
+    slug = "archive"
 
 
 class CorruptRecord(StoreError):

@@ -10,6 +10,7 @@ meaning is a new type. An event whose tag this version does not know is kept as 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TypeAlias
 
@@ -769,6 +770,14 @@ def decode(data: bytes) -> AnyEvent | UnknownEvent:
         if head.tag in _TAGS:
             raise
         return UnknownEvent(head.tag, head.seq, head.step_id, head.ts, bytes(data))
+
+
+def decoded(encoded: Callable[[], Iterable[bytes]]) -> list[AnyEvent | UnknownEvent]:
+    """The same of all events that ``encoded`` gives; raises as :func:`decode` does."""
+    try:
+        return list(map(_decoder().decode, encoded()))
+    except msgspec.ValidationError:  # one of a newer version is among them
+        return [decode(data) for data in encoded()]
 
 
 def type_name(event: AnyEvent | UnknownEvent) -> str:

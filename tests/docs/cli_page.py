@@ -34,6 +34,7 @@ second shows on a terminal how far it is, and leaves nothing of that behind.
 | `01a1f910` | the run whose id begins like that (four digits or more, with or without hyphens) |
 | `checkout` | the newest run of that name |
 | `@last:7` | step 7 of a run named in one of these ways |
+| `@last:200..300` | its steps 200 to 300 (`:200..` to the last, `:..300` from the first), for `show` |
 | `shop.agentrace` | the run in a [trace file](trace-file.md) |
 | `shop.agentrace:7` | its step 7 |
 | `shop.agentrace@checkout` | of several runs in a file, the one that is named in one of these ways (`@last` for the newest) |
@@ -60,6 +61,34 @@ of a streamed answer.
 | `▸` | `>` | is running |
 | `…` | `~` | had not ended when its run did, or when the process died |
 | `?` | `?` | was not recorded: a tool call that could only be read in the messages |
+
+A tree of up to 500 rows is drawn whole. Of a larger one, long stretches of rows beside one another are folded, on a
+terminal as in a pipe:
+
+```text
+ 11   ├─ tool fetch         5.0 ms  ╺
+      ├─ ⋯ 70 rows folded   485 ms  ╺━━╸
+      │     1 agent, 1 model, 68 tool; 2 failed
+      │     agentrace show 01a1f910f300:12..81
+ 82 ✗ ├─ tool fetch         4.0 ms     ╸
+```
+
+The line tells how many rows it stands for, from when the first of them began to when the last one ended, what kinds
+they are, how many failed, were cancelled, have not ended or have notes, and the command that shows them. Of rows beside
+one another the first ten and the last five stay, and up to ten each of those that failed, that have not ended, and that
+have notes, in them or inside of them. Where that is still more than 500, fewer stay, and then levels are left out.
+`--all` draws every row, `--depth N` folds what is deeper than N levels, `RUN:STEP` shows what is inside of a step, and
+`RUN:FROM..TO` a stretch, 500 rows at a time. `--json` always has every row.
+
+`--find TEXT` (or `--search`) keeps the rows whose names, arguments, results, errors or notes hold the text, `--kind` and
+`--failed` those of a kind and those that failed, `--new` those that began, ended or got notes since the last time that
+this user was shown the whole run. They are drawn below what they are inside of, which has no time and no bar; below a
+row that was found, `»` (`>>` in ASCII) and the place where the text stands. `--json` has the same rows, with `match`
+false for those that are there as surroundings, `found` for the places, and the number of `matches`. What was seen is
+kept as a small private file in the store; a store that cannot be written goes without, and says so.
+
+On a terminal, what is longer than the screen goes through the command in `AGENTRACE_PAGER`, else `PAGER`, else
+`less -FRX`; an empty one, `cat` or `--no-pager` prints it.
 """
 
 

@@ -42,7 +42,8 @@ Each setting is looked for in this order, and the first place that has it wins:
 5. the default
 
 A key that is no setting, or a value of the wrong type, is a [ConfigError](errors.md#config) that names the
-place and the nearest right spelling. A variable `AGENTRACE_...` that is no setting only warns. A `.agentrace`
+place and the nearest right spelling. A variable `AGENTRACE_...` that is no setting only warns, except for
+`AGENTRACE_PAGER`, which [the command line](cli.md#reading-the-tree) reads. A `.agentrace`
 directory or a `pyproject.toml` that belongs to another user, in a directory that anyone may write (such as
 `/tmp`), is passed over.
 

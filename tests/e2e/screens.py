@@ -9,6 +9,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 SECONDS = 60.0
@@ -52,16 +53,33 @@ class Screen:
         assert found(self.raw[start:]), self.raw[start:]
         return self.raw[start:]
 
+    def interrupt(self) -> None:
+        """Ctrl-C, until the process has ended: a signal that comes just before a read is not noticed before its end."""
+        for _ in range(10):
+            with suppress(OSError):  # the terminal is closed, and the process about to be gone
+                self.type("\x03")
+            if self._is_over_within(5.0):
+                return
+
     def ended(self) -> int:
         """Read to the end; the exit code, negative for a signal."""
+        assert self._is_over_within(SECONDS), f"it goes on: {self.raw}"
         while self._read():
             pass
         _, status = os.waitpid(self._pid, 0)
         self._pid = 0
         return os.waitstatus_to_exitcode(status)
 
-    def _read(self) -> bool:
-        if not select.select([self._fd], [], [], SECONDS)[0]:
+    def _is_over_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._read(0.02)
+            if os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+                return True
+        return False
+
+    def _read(self, seconds: float = SECONDS) -> bool:
+        if not select.select([self._fd], [], [], seconds)[0]:
             return False
         try:
             data = os.read(self._fd, 65_536)

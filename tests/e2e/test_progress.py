@@ -61,7 +61,7 @@ def test_it_is_ascii_where_nothing_else_can_be_drawn(place: Place) -> None:
 def test_an_interrupt_leaves_a_clean_line(place: Place) -> None:
     with Screen([PYTHON, "counting.py", "--forever"], place.environ, place.root) as screen:
         screen.until("80%")
-        screen.type("\x03")
+        screen.interrupt()
         assert screen.ended() != 0
 
     last = shown(screen.raw)

@@ -153,7 +153,7 @@ def test_an_interrupt_at_the_question_removes_nothing(place: Place) -> None:
     store(place)
     with Screen([AGENTRACE, "rm", "shop"], place.environ, place.root) as screen:
         screen.until("[y/N]: ")
-        screen.type("\x03")
+        screen.interrupt()
         assert screen.ended() == 130
 
     assert len(there(place)) == 5

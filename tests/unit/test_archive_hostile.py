@@ -291,6 +291,7 @@ def test_names_in_a_file_lead_nowhere(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {name for name in made if "/store/derived/" not in name} == {
         "a/b/x.agentrace",
         "a/b/store/.gitignore",
+        "a/b/store/format",
         segments,
     }
     assert not {name for name in set(sys.modules) - loaded if "never" in name}

@@ -54,7 +54,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lss"], "No such command 'lss'. Did you mean 'ls'?"),
         (
             ["frobnicate"],
-            "No such command 'frobnicate'. The commands are run, replay, ls, show, to-test, export, import, rm, gc, verify, doctor, path, completion.",
+            "No such command 'frobnicate'. The commands are run, replay, ls, show, tail, to-test, export, import, rm, gc, verify, doctor, path, completion.",
         ),
         (["ls", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
         (["ls", "-n", "0"], "0 is not in the range x>=1."),
@@ -164,6 +164,7 @@ def test_only_the_command_that_is_meant_is_loaded() -> None:
     assert set(json.loads(done.stdout.replace("'", '"'))) == {
         "agentrace",
         "agentrace.cli",
+        "agentrace.cli.tab",
         "agentrace.errors",
         "agentrace.version",
     }

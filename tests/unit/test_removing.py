@@ -27,10 +27,10 @@ from pathlib import Path
 from agentrace.store.removing import remove
 
 root, after = Path(sys.argv[1]), int(sys.argv[2])
-gone = []
-def watch(run_id):
-    gone.append(run_id)
-    if len(gone) == after:
+told = []
+def watch(share):
+    told.append(share)
+    if len(told) == after:
         os.kill(os.getpid(), signal.SIGKILL)
 remove(root, [[bytes.fromhex(name)] for name in sorted(os.listdir(root / "segments"))], watch)
 """

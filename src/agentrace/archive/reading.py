@@ -108,8 +108,9 @@ class _NothingKept:
         """Nothing."""
         return None
 
-    def put(self, _: str, __: str, ___: bytes) -> None:
+    def put(self, _: str, __: str, ___: bytes) -> bool:
         """Nowhere."""
+        return False
 
 
 class TraceFile:

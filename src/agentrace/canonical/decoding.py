@@ -32,6 +32,9 @@ Resolve: TypeAlias = Callable[[bytes], bytes]
 Types: TypeAlias = Callable[[str], type | None]
 """The class of a ``module:qualname`` that this program knows, or ``None``."""
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""Types of what is its own JSON."""
+
 MAX_NESTING: Final = 400
 """Levels of nesting that a reader follows."""
 
@@ -197,11 +200,15 @@ class Reader:
     def _json(self, value: Any, depth: int) -> Any:
         if depth > MAX_NESTING:
             return {"$opaque": "nested too deep"}
+        if type(value) in _PLAIN:
+            return value
         if isinstance(value, list):
-            return [self._json(item, depth + 1) for item in value]
+            return [item if type(item) in _PLAIN else self._json(item, depth + 1) for item in value]
         if isinstance(value, dict):
             if all(type(key) is str for key in value):
-                return {key: self._json(item, depth + 1) for key, item in value.items()}
+                return {
+                    key: item if type(item) in _PLAIN else self._json(item, depth + 1) for key, item in value.items()
+                }
             return {"$dict": [[key, self._json(item, depth + 1)] for key, item in value.items()]}
         if isinstance(value, bytes):
             return _json_bytes(value)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from textwrap import wrap
 from typing import Final, NamedTuple, TypeAlias
 
 from agentrace.cli.bars import bar
 from agentrace.cli.escaping import cells, plain
 from agentrace.cli.notes_view import folded
+from agentrace.cli.rows import FoldedRow, Picked, Shown, Span
 from agentrace.cli.terminal import Terminal
 from agentrace.cli.units import counted, duration
 from agentrace.events import StepFailed
 from agentrace.fold import ExchangeState
-from agentrace.query import InferredRow, ProcessRow, Row, StepRow, Tree, in_one_line
+from agentrace.query import InferredRow, ProcessRow, Row, StepRow, in_one_line
 
 _COLOURS: Final = {
     "model": "magenta",
@@ -22,7 +24,7 @@ _COLOURS: Final = {
     "retriever": "cyan",
     "process": "yellow",
 }
-_MARKS: Final = {
+MARKS: Final = {
     "failed": ("✗", "x", "red"),
     "aborted": ("✗", "x", "red"),
     "cancelled": ("⊘", "-", "yellow"),
@@ -34,7 +36,7 @@ _MARKS: Final = {
 }
 """What stands before a row that is not simply ok: drawn, in ASCII, and its colour."""
 
-_CANCELLED: Final = {
+CANCELLED: Final = {
     "task": "cancelled from outside",
     "timeout": "cancelled by a timeout",
     "generator": "closed before it was exhausted",
@@ -48,7 +50,7 @@ _NARROWEST_LABEL: Final = 24
 _LEVELS: Final = 12
 """Levels of nesting whose lines are drawn; deeper rows say how deep they are."""
 
-_Label: TypeAlias = list[tuple[str, tuple[str, ...]]]
+Label: TypeAlias = list[tuple[str, tuple[str, ...]]]
 """Words and how they are painted."""
 
 Below: TypeAlias = Callable[[Row], Sequence[str]]
@@ -72,35 +74,43 @@ class _Layout(NamedTuple):
 class _Drawn(NamedTuple):
     """A row before it is laid out."""
 
-    row: Row
+    shown: Shown
     id: str
     status: str
     rails: str
     """Lines that lead to the row."""
     below: str
     """Lines that go on below it."""
-    label: _Label
+    label: Label
     cells: int
     """Columns that rails and label need."""
     time: str
     tokens: str
 
 
-def tree_lines(tree: Tree, terminal: Terminal, below: Below | None = None) -> Iterator[str]:
-    """The rows of a tree, with further lines below each."""
-    rows = [_drawn(row, rails, under, terminal) for row, rails, under in _with_rails(tree.rows, terminal)]
-    if not rows:
+def tree_lines(rows: Sequence[Shown], time: Span, terminal: Terminal, below: Below | None = None) -> Iterator[str]:
+    """The rows of a tree on a line of ``time``, with further lines below each."""
+    all_drawn = [_drawn(row, rails, under, terminal) for row, rails, under in _with_rails(rows, terminal)]
+    if not all_drawn:
         return
-    layout = _layout(rows, tree.rows, terminal.width)
-    repeated = _repeated_failures(tree.rows)
+    layout = _layout(all_drawn, time, terminal.width)
+    repeated = _repeated_failures(rows)
     yield _heading(layout, terminal)
-    for drawn in rows:
+    for drawn in all_drawn:
         yield _line(drawn, layout, terminal)
-        noted = bool(drawn.status or drawn.tokens or getattr(drawn.row, "notes", ()))
-        for text, style in _remarks(drawn.row, repeated, terminal) if noted else ():
-            room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
+        room = max(10, terminal.width - layout.ids - 3 - cells(drawn.below))
+        one = drawn.shown
+        if isinstance(one, FoldedRow):
+            for text in _left_out(one, room, terminal):
+                yield _below(drawn, layout, text, terminal)
+            continue
+        noted = bool(drawn.status or drawn.tokens or getattr(one.row, "notes", ())) and not one.context
+        for text, style in _remarks(one.row, repeated, terminal) if noted else ():
             yield _below(drawn, layout, terminal.paint(terminal.cut(text, room), style), terminal)
-        for text in below(drawn.row) if below is not None else ():
+        for text in one.found:
+            found = terminal.cut(f"{terminal.either('»', '>>')} {text}", room)
+            yield _below(drawn, layout, terminal.paint(found, "bold", "yellow"), terminal)
+        for text in below(one.row) if below is not None and not one.context else ():
             yield _below(drawn, layout, text, terminal)
 
 
@@ -112,7 +122,7 @@ def room_below(row: Row, terminal: Terminal) -> int:
 # --- what is in a row ---------------------------------------------------------------------------------------
 
 
-def _with_rails(rows: Sequence[Row], terminal: Terminal) -> Iterator[tuple[Row, str, str]]:
+def _with_rails(rows: Sequence[Shown], terminal: Terminal) -> Iterator[tuple[Shown, str, str]]:
     """Each row with the lines that lead to it and the lines that go on below it."""
     through, branch, corner = (terminal.either(*pair) for pair in (("│  ", "|  "), ("├─ ", "|- "), ("└─ ", "`- ")))
     open_rails: list[str] = []
@@ -132,29 +142,56 @@ def _with_rails(rows: Sequence[Row], terminal: Terminal) -> Iterator[tuple[Row, 
         yield row, leading, following + (through if deeper else "   ")
 
 
-def _drawn(row: Row, rails: str, below: str, terminal: Terminal) -> _Drawn:
+def _drawn(one: Shown, rails: str, below: str, terminal: Terminal) -> _Drawn:
     number = status = time = tokens = ""
+    if isinstance(one, FoldedRow):
+        rows = counted(one.count, "row")
+        label: Label = [(terminal.either("⋯", "..."), _DIM), (f"{rows} folded", _DIM)]
+        return _Drawn(one, "", "", rails, below, label, _width(rails, label), duration(one.duration_ns), "")
+    row = one.row
     if isinstance(row, StepRow):
-        label = _step_label(row)
+        label = step_label(row)
         tokens = "" if row.usage is None else tokens_text(row.usage.input, row.usage.output, terminal)
         number, time = str(row.state.id), _time(row.status, row.duration_ns)
         status = "parallel" if row.parallel and row.status == "ok" else row.status
     elif isinstance(row, ProcessRow):
         name, short = plain(row.run.name) or "?", row.run_id.hex()[:12]
-        label = [(row.kind, _styles_of("process")), (name, ()), (short, _DIM)]
+        label = [(row.kind, styles_of("process")), (name, ()), (short, _DIM)]
         status, time = row.status, _time(row.status, row.duration_ns)
     else:
         status = "inferred"
         said = "inferred, not recorded" if row.call.answered else "inferred, no result seen"
-        label = [("tool", _styles_of("tool")), (plain(row.call.name), ()), (said, ("yellow",))]
-    needed = cells(rails) + cells(" ".join([text for text, _ in label]))
-    return _Drawn(row, number, status, rails, below, label, needed, time, tokens)
+        label = [("tool", styles_of("tool")), (plain(row.call.name), ()), (said, ("yellow",))]
+    if one.context:
+        label = [(text, _DIM) for text, _ in label]
+        status = time = tokens = ""
+    return _Drawn(one, number, status, rails, below, label, _width(rails, label), time, tokens)
 
 
-def _step_label(row: StepRow) -> _Label:
+def _width(rails: str, label: Label) -> int:
+    return cells(rails) + cells(" ".join([text for text, _ in label]))
+
+
+def _left_out(row: FoldedRow, room: int, terminal: Terminal) -> Iterator[str]:
+    """What a line stands for that stands for many, and what shows them."""
+    how = (
+        (row.failed, "failed"),
+        (row.cancelled, "cancelled"),
+        (row.unfinished, "not ended"),
+        (row.noted, "with notes"),
+    )
+    parts = [", ".join(f"{count:,} {plain(kind)}" for kind, count in row.kinds.items())]
+    parts += [f"{count:,} {what}" for count, what in how if count]
+    for line in wrap("; ".join(parts), room):
+        yield terminal.paint(line, "yellow" if row.failed or row.unfinished else "dim")
+    yield terminal.paint(plain(row.command), "dim")  # whole, however narrow: it is there to be typed
+
+
+def step_label(row: StepRow) -> Label:
+    """Kind, model or name, and how much of a stream came."""
     state = row.state
     sent = state.dispatched
-    label: _Label = [(plain(sent.kind) or "step", _styles_of(sent.kind))]
+    label: Label = [(plain(sent.kind) or "step", styles_of(sent.kind))]
     name = plain(sent.name)
     if row.model:
         label.append((plain(row.model), ("bold",)))
@@ -170,7 +207,8 @@ _DIM: Final = ("dim",)
 
 
 @cache
-def _styles_of(kind: str) -> tuple[str, ...]:
+def styles_of(kind: str) -> tuple[str, ...]:
+    """How a kind of step is painted."""
     return (_COLOURS.get(kind, "blue"),)
 
 
@@ -198,7 +236,7 @@ def _remarks(row: Row, repeated: set[tuple[bytes, int]], terminal: Terminal) -> 
         yield f"{counted(row.retries, 'retry')}: {plain(arrow.join(outcomes))}", "yellow"
     ended = row.state.ended
     if isinstance(ended, StepFailed) and row.status == "cancelled":
-        yield _CANCELLED.get(ended.source, plain(f"cancelled {ended.source}".rstrip())), "yellow"
+        yield CANCELLED.get(ended.source, plain(f"cancelled {ended.source}".rstrip())), "yellow"
     elif isinstance(ended, StepFailed) and (row.run_id, row.state.id) not in repeated:
         yield plain(in_one_line(ended.failure)), "red"
     if row.state.dispatched.seq == 0:
@@ -213,8 +251,9 @@ def outcome_of(exchange: ExchangeState) -> str:
     return "no answer" if exchange.answered is None else str(exchange.answered.status)
 
 
-def _repeated_failures(rows: Sequence[Row]) -> set[tuple[bytes, int]]:
+def _repeated_failures(shown: Sequence[Shown]) -> set[tuple[bytes, int]]:
     """Steps that failed with the exception of a step inside them: it is told once, where it came from."""
+    rows = [one.row for one in shown if isinstance(one, Picked) and not one.context]
     failed = {
         (row.run_id, row.state.id): (row.state.failure.type, row.state.failure.message)
         for row in rows
@@ -231,22 +270,19 @@ def _repeated_failures(rows: Sequence[Row]) -> set[tuple[bytes, int]]:
 # --- how it is laid out -------------------------------------------------------------------------------------
 
 
-def _layout(rows: Sequence[_Drawn], all_rows: Sequence[Row], width: int) -> _Layout:
+def _layout(rows: Sequence[_Drawn], line: Span, width: int) -> _Layout:
     """Names get what they need, up to what leaves room for the bars; on a narrow terminal the bars go first."""
     ids = max(3, max(len(drawn.id) for drawn in rows) + 1)
     time = max(4, max(len(drawn.time) for drawn in rows))
     tokens = max(len(drawn.tokens) for drawn in rows)
     tokens = max(6, tokens) if tokens else 0
     wanted = max(drawn.cells for drawn in rows)
-    timed = [row for row in all_rows if not isinstance(row, InferredRow)]
-    start = min((row.start_ns for row in timed), default=0)
-    total = max((row.start_ns + row.duration_ns for row in timed), default=0) - start
     left = width - (ids + 3 + 2 + time + (2 + tokens if tokens else 0))
     bar_width = min(_WIDEST_BAR, max(_NARROWEST_BAR, left // 3, left - 2 - wanted))
     label = min(wanted, left - 2 - bar_width)
     if label < min(wanted, _NARROWEST_LABEL):
         label, bar_width = max(10, left), 0
-    return _Layout(ids, label, time, tokens, bar_width, start, total)
+    return _Layout(ids, label, time, tokens, bar_width, line.start_ns, line.duration_ns)
 
 
 def _heading(layout: _Layout, terminal: Terminal) -> str:
@@ -260,14 +296,14 @@ def _heading(layout: _Layout, terminal: Terminal) -> str:
 
 
 def _line(drawn: _Drawn, layout: _Layout, terminal: Terminal) -> str:
-    mark = _MARKS.get(drawn.status)
+    mark = MARKS.get(drawn.status)
     shown = " " if mark is None else terminal.paint(terminal.either(mark[0], mark[1]), mark[2])
     label = _label(drawn, layout.label, terminal)
     line = f"{drawn.id.rjust(layout.ids)} {shown} {label}  {drawn.time.rjust(layout.time)}"
     if layout.tokens:
         line += f"  {drawn.tokens.rjust(layout.tokens)}"
-    if layout.bar and not isinstance(drawn.row, InferredRow):
-        line += "  " + _bar(drawn.row, layout, terminal)
+    if layout.bar and drawn.time:
+        line += "  " + _bar(drawn.shown, layout, terminal)
     return line.rstrip()
 
 
@@ -282,10 +318,10 @@ def _label(drawn: _Drawn, width: int, terminal: Terminal) -> str:
     return terminal.paint(terminal.cut(drawn.rails, width), "dim") + words + " " * room
 
 
-def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[_Label, int]:
+def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[Label, int]:
     """What of a label fits beside the rails, and the columns that are left."""
     room = width - cells(drawn.rails)
-    kept: _Label = []
+    kept: Label = []
     for text, styles in drawn.label:
         shown = terminal.cut(text, room - bool(kept))
         if not shown:
@@ -295,13 +331,21 @@ def _cut_label(drawn: _Drawn, width: int, terminal: Terminal) -> tuple[_Label, i
     return kept, max(0, room)
 
 
-def _bar(row: StepRow | ProcessRow, layout: _Layout, terminal: Terminal) -> str:
+def _bar(one: Shown, layout: _Layout, terminal: Terminal) -> str:
+    row = one if isinstance(one, FoldedRow) else one.row
+    if isinstance(row, InferredRow):
+        return ""
     begin = row.start_ns - layout.start_ns
-    kind, waited = "process", 0
-    if isinstance(row, StepRow):
-        kind, waited = row.state.dispatched.kind, row.state.first_chunk_ns if row.streamed else 0
+    styles, waited = styles_of("process"), 0
+    if isinstance(row, FoldedRow):
+        styles = _DIM
+    elif row.status == "failed":
+        styles = ("red",)
+    elif isinstance(row, StepRow):
+        styles = styles_of(row.state.dispatched.kind)
+    if isinstance(row, StepRow) and row.streamed:
+        waited = row.state.first_chunk_ns
     blank, drawn = bar(begin, waited, begin + row.duration_ns, layout.total_ns, layout.bar, unicode=terminal.unicode)
-    styles = ("red",) if row.status == "failed" else _styles_of(kind)
     return " " * blank + terminal.paint(drawn, *styles)
 
 

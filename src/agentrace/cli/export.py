@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from msgspec import Struct
 
 from agentrace.archive import Emptying, Exported, export, redacting, with_children
 from agentrace.archive.changing import Changing, Unchanged
-from agentrace.cli.escaping import plain
+from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.opening import home_option, named, settings
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import write
 from agentrace.cli.units import counted, size
 from agentrace.config import Settings
+from agentrace.export import Payloads, Pictured, picture, place
 from agentrace.query import Runs
 from agentrace.redact import Profile, environment_secrets, redactor
 
@@ -31,43 +34,104 @@ FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     metavar="FILE",
-    help="The file to write, NAME.agentrace; one that is there is replaced.",
+    help="The file to write, NAME.agentrace or NAME.json; one that is there is replaced.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["agentrace", "perfetto"]),
+    default="agentrace",
+    show_default=True,
+    help="A trace file, or a time line that ui.perfetto.dev shows.",
 )
 @click.option("--all", "everything", is_flag=True, help="Take every run of the store.")
 @click.option("--only-failed", is_flag=True, help="Of these, take the runs that failed, or started one that did.")
 @click.option("--without-payloads", is_flag=True, help="Leave out what was said: arguments, results, messages, bodies.")
+@click.option("--with-payloads", is_flag=True, help="With perfetto: all of what was said, not how it begins.")
 @click.option("--redact", type=click.Choice(["default", "strict"]), help="Take out the secrets of this profile.")
 @home_option
-def command(
-    run: tuple[str, ...],
-    output: Path,
-    everything: bool,
-    only_failed: bool,
-    without_payloads: bool,
-    redact: str | None,
-    home: Path | None,
-) -> None:
-    """Write each RUN, with the runs of the processes it started, into one trace file.
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON what was written.")
+def command(run: tuple[str, ...], output: Path, home: Path | None, as_json: bool, **options: Any) -> None:
+    """Write each RUN, with the runs of the processes it started, into one file.
 
     The same runs make the same bytes. The file can be read in place by every command that takes a RUN. What is
     recorded was redacted when it was; --redact strict takes out personal data as well.
+
+    --format perfetto writes a time line for ui.perfetto.dev: runs as processes, tasks and threads as threads, steps and
+    requests as slices, tokens as a counter. Of arguments and results it tells how they begin.
 
     \b
     Example:
       agentrace export @last -o shop.agentrace
       agentrace export --all --only-failed --redact strict -o failures.agentrace
+      agentrace export @last --format perfetto -o shop.json
     """
+    asked = _Asked(**options)
+    everything, only_failed = asked.everything, asked.only_failed
     if bool(run) == everything:
         raise click.UsageError("Name the runs to export, or say --all.")
-    if without_payloads and redact:
-        raise click.UsageError("--without-payloads leaves nothing to redact: say one of them.")
+    _refuse_what_clashes(asked)
     runs, chosen = _chosen(run, home)
     kept = [run_id for run_id in chosen if not only_failed or _failed(runs, run_id)]
     if not kept:
         raise click.UsageError("None of these runs failed." if chosen else "There are no runs to export.")
+    left_out = len(chosen) - len(kept)
+    if asked.form == "perfetto":
+        pictured = _picture(runs, kept, asked)
+        size_of = place(output, pictured.parts(), replace=True)
+        told = {"path": str(output), "format": asked.form, "size": size_of, "runs": pictured.runs}
+        told |= {"slices": pictured.slices, "left_out": left_out}
+        write([json_text(told)] if as_json else _pictured_lines(told))
+        return
+    changing = _changing(settings(None), asked.without_payloads, asked.redact)
     with Progress("exporting", "run", len(with_children(runs, kept))) as progress:
-        done = export(runs, kept, output, _changing(settings(None), without_payloads, redact), progress.advance)
-    write(exported_lines(done, len(chosen) - len(kept)))
+        done = export(runs, kept, output, changing, progress.advance)
+    write([json_text(_exported_json(done, left_out))] if as_json else exported_lines(done, left_out))
+
+
+class _Asked(Struct, frozen=True):
+    """The options that say what is written, as they were given."""
+
+    form: str
+    everything: bool
+    only_failed: bool
+    without_payloads: bool
+    with_payloads: bool
+    redact: str | None
+
+
+def _refuse_what_clashes(asked: _Asked) -> None:
+    if asked.without_payloads and asked.redact:
+        raise click.UsageError("--without-payloads leaves nothing to redact: say one of them.")
+    if asked.with_payloads and asked.form != "perfetto":
+        raise click.UsageError("--with-payloads is of use with --format perfetto only: a trace file has them.")
+    if asked.with_payloads and asked.without_payloads:
+        raise click.UsageError("--with-payloads and --without-payloads: say one of them.")
+    if asked.redact and asked.form == "perfetto":
+        raise click.UsageError(
+            "--redact goes with trace files: export one with it, then that file with --format perfetto."
+        )
+
+
+def _picture(runs: Runs, kept: Sequence[bytes], asked: _Asked) -> Pictured:
+    payloads: Payloads = "none" if asked.without_payloads else "whole" if asked.with_payloads else "beginning"
+    return picture(map(runs.tree, with_children(runs, kept)), runs.record, payloads)
+
+
+def _pictured_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    holds = f"{counted(told['runs'], 'run')}, {counted(told['slices'], 'slice')}, {size(told['size'])}"
+    yield f"{plain(told['path'])}: {holds}; open it at https://ui.perfetto.dev"
+    if told["left_out"]:
+        yield f"left out: {counted(told['left_out'], 'run')} that did not fail"
+
+
+def _exported_json(done: Exported, left_out: int) -> dict[str, Any]:
+    members, removed = done.manifest.runs, done.manifest.removed
+    told: dict[str, Any] = {"path": str(done.path), "format": "agentrace", "size": done.size, "runs": len(members)}
+    told |= {"events": sum(run.events for run in members), "payloads": sum(run.payloads for run in members)}
+    told |= {"left_out": left_out, "missing": sum(len(run.missing) for run in members)}
+    without = {"payloads": removed.payloads, "redaction": removed.redaction or None, "events": removed.events}
+    return told | {"removed": {**without, "secrets": {kind: n for kind, n in removed.secrets.items() if n > 0}}}
 
 
 def exported_lines(done: Exported, left_out: int) -> Iterator[str]:

@@ -29,10 +29,10 @@ def folded(notes: Sequence[Note], terminal: Terminal) -> Iterator[tuple[str, str
         urgent = sorted(range(len(logged)), key=lambda at: (_LEVELS.get(logged[at].level, 2), at))[:FEW]
         shown = [logged[at] for at in sorted(urgent)]
     for note in shown:
-        yield f"{terminal.either('·', '-')} {_headline(note)}", _COLOURS.get(note.level, "dim")
+        yield f"{terminal.either('·', '-')} {headline(note)}", _COLOURS.get(note.level, "dim")
     if len(logged) > len(shown):
         yield f"{terminal.either('·', '-')} and {counted(len(logged) - len(shown), 'more note')}", "dim"
-    yield from ((_score(note), "cyan") for note in notes if not isinstance(note, Logged))
+    yield from ((score_text(note), "cyan") for note in notes if not isinstance(note, Logged))
 
 
 def note_lines(notes: Sequence[Note], start_ts: int, values: Json, terminal: Terminal) -> Iterator[str]:
@@ -40,7 +40,7 @@ def note_lines(notes: Sequence[Note], start_ts: int, values: Json, terminal: Ter
     for note in notes:
         at = terminal.paint(f"{duration(max(0, note.ts - start_ts)):>9}", "dim")
         if not isinstance(note, Logged):
-            yield f"  {at}  {terminal.paint(_score(note), 'cyan')}"
+            yield f"  {at}  {terminal.paint(score_text(note), 'cyan')}"
             continue
         first, *rest = plain_lines(note.message) or [""]
         level = terminal.paint(f"{plain(note.level):<7}", _COLOURS.get(note.level, "dim"))
@@ -67,14 +67,16 @@ def counts(notes: Sequence[Note]) -> tuple[int, int]:
     return logged, len(notes) - logged
 
 
-def _headline(note: Logged) -> str:
+def headline(note: Logged) -> str:
+    """The first line of a note, and how many more it has."""
     first, _, rest = note.message.partition("\n")
     more = f" ({counted(rest.count(chr(10)) + 1, 'more line')})" if rest else ""
     logger = f"{plain(note.logger)}: " if note.logger and not note.logger.startswith("<") else ""
     return f"{logger}{plain(first)}{more}"
 
 
-def _score(note: Any) -> str:
+def score_text(note: Any) -> str:
+    """A score in one line."""
     comment = f": {plain(note.comment)}" if note.comment else ""
     source = f" (by {plain(note.source)})" if note.source else ""
     return f"score {plain(note.name)} {note.value:g}{source}{comment}"

@@ -1,96 +1,239 @@
-"""``agentrace show``: a run as a tree, one of its steps in full, or its events."""
+"""``agentrace show``: a run as a tree, or some of its rows, one of its steps in full, or its events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from itertools import islice
 from textwrap import wrap
+from typing import Any, Final
 
 import click
-from msgspec.structs import replace
+from msgspec import structs
 
+from agentrace.archive import split_file
+from agentrace.cli.around import foot_lines, head_lines
 from agentrace.cli.as_json import row_json, tree_json
-from agentrace.cli.detail import failure_lines, step_lines, usage_text
-from agentrace.cli.drawing import room_below, tree_lines
+from agentrace.cli.detail import step_lines
+from agentrace.cli.drawing import tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
-from agentrace.cli.notes_view import counts, folded
+from agentrace.cli.folding import Command
 from agentrace.cli.opening import home_option, named
+from agentrace.cli.page_options import asked_page, page_options
+from agentrace.cli.paging import show_lines
+from agentrace.cli.selecting import Selection
 from agentrace.cli.terminal import Terminal, terminal, write
-from agentrace.cli.units import counted, date, duration
-from agentrace.cli.values import value_lines
+from agentrace.cli.units import counted, iso
+from agentrace.cli.values_below import values_below
+from agentrace.cli.view import Asked, View, choose, in_words, typed, view
 from agentrace.errors import RunNotFound
 from agentrace.ids import format_run_id
-from agentrace.query import InferredRow, ProcessRow, Row, RunRecord, StepRow, Tree, input_of, output_of
+from agentrace.query import Look, Row, RunRecord, Runs, StepRow, Tree, keep_look, last_look, look_at
+
+_RANGE: Final = re.compile(r"(.+):(\d{1,18})?\.\.(\d{1,18})?", re.DOTALL)
+_LAST: Final = 10**18
 
 
 @click.command()
-@click.argument("run", metavar="RUN[:STEP]", default="@last")
+@click.argument("run", metavar="RUN[:STEP|:FROM..TO]", default="@last")
 @click.option("--io", is_flag=True, help="Also show what went into each step and what came out.")
+@click.option("--all", "everything", is_flag=True, help="Show every row, however many there are.")
+@click.option("--depth", type=click.IntRange(1), metavar="N", help="Fold what is more than N levels deep.")
+@click.option("--find", "--search", metavar="TEXT", help="Only rows that hold this, in upper or lower case.")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only rows of this kind. May be repeated.")
+@click.option("--failed", is_flag=True, help="Only rows of what failed.")
+@click.option("--new", is_flag=True, help="Only rows that began, ended or got notes since you last looked.")
 @click.option("--events", is_flag=True, help="Show the events of the record instead.")
+@click.option("--no-pager", is_flag=True, help="Do not use a pager.")
+@page_options
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --events one object on each line.")
-def command(run: str, io: bool, events: bool, home: Path | None, as_json: bool) -> None:
-    """Show a run as a tree, or one of its steps in full.
+def command(run: str, **options: Any) -> None:
+    """Show a run as a tree, some of its rows, or one of its steps in full.
 
     RUN is @last (the default), @last~2, the beginning of an id, or a name: the newest run of that name; or a trace
-    file, of which FILE@RUN names one run of several.
+    file, of which FILE@RUN names one run of several. RUN:200..300 are its steps 200 to 300 and what they are
+    inside of.
+
     Steps that ran at the same time have bars above one another; the thin part of a bar is the time before the
     first piece of a streamed answer.
+
+    Of a tree of more than 500 rows, long stretches are folded: a line tells how many rows it stands for, how they
+    went, and the command that shows them. Rows that failed, have not ended or have notes stay, up to ten beside one
+    another. --all folds nothing, and --json has every row.
+
+    --find looks in names, arguments, results, errors and notes. The options that choose rows can be combined.
+
+    On a terminal, what does not fit goes through $AGENTRACE_PAGER, $PAGER or `less -FRX`.
+
+    --html writes all of it, the payloads too, as one page that opens in any browser and asks for nothing else; with a
+    step, the page opens there.
 
     \b
     Example:
       agentrace show
       agentrace show @last:7
       agentrace show checkout --io
+      agentrace show checkout:200..300
+      agentrace show checkout --find timeout --kind tool
+      agentrace show checkout --new
       agentrace show shop.agentrace:7
+      agentrace show @last --html trip.html
       agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .tokens'
     """
-    runs, run_id, step_id = named(run, home)
-    if events:
+    reference, first, last = _range(run)
+    asked = _asked(options, first, last)
+    page = asked_page(options, refused=_refused_by_a_page(options, asked))
+    runs, run_id, step_id = named(reference, options["home"])
+    if page is not None:
+        # What makes pages is loaded for them only: a run is shown in the terminal far more often.
+        import_module("agentrace.cli.html").write_page(runs.tree(run_id), runs.record, page, chosen=step_id)
+        return
+    lines: Iterable[str]
+    if options["events"]:
+        if asked.some or asked.depth or asked.everything:
+            raise click.UsageError("--events shows all events of a run, or of one step.")
         record = runs.record(run_id)
-        write(event_json_lines(record, step_id) if as_json else event_lines(record, step_id, terminal()))
-        return
-    tree = runs.tree(run_id)
-    if as_json:
-        if step_id:
-            write([json_text(row_json(_row(tree, run_id, step_id), runs.record, io=True))])
-        else:
-            write([json_text(tree_json(tree, runs.record, io=io))])
-        return
-    if step_id:
-        write(shown_step(tree, run_id, step_id, runs.record, terminal(), io=io))
+        lines = event_json_lines(record, step_id) if options["as_json"] else event_lines(record, step_id, terminal())
     else:
-        write(shown_run(tree, runs.record, terminal(), io=io))
+        command = typed(_reference(runs, reference), asked.options(options["home"]))
+        lines = _lines(runs, run_id, step_id, asked, command, options["as_json"])
+    if options["as_json"]:
+        write(lines)
+    else:
+        show_lines(lines, pager=not options["no_pager"])
 
 
-def shown_run(tree: Tree, record_of: Callable[[bytes], RunRecord], to: Terminal, *, io: bool = False) -> Iterator[str]:
-    """The lines that show a run: what it is, its tree, what it adds up to."""
-    yield from _head(tree, to)
-    if tree.rows:
-        yield ""
-        yield from tree_lines(tree, to, _values_below(record_of, to) if io else None)
-    yield ""
-    yield from _foot(tree, to)
+def _range(text: str) -> tuple[str, int, int]:
+    """The run, and the first and the last step, of ``RUN:FROM..TO``; zeros where no range is named."""
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        return text, 0, 0
+    first, last = int(found[2] or 1), int(found[3] or _LAST)
+    if not 1 <= first <= last:
+        raise click.BadParameter(
+            f"{plain(text)!r}: steps are numbered from 1, and a range ends where it begins or later."
+        )
+    return found[1], first, last
 
 
-def shown_step(
+def _asked(options: dict[str, Any], first: int, last: int) -> Asked:
+    return Asked(
+        first=first,
+        last=last,
+        find=options["find"] or "",
+        kinds=options["kinds"],
+        failed=options["failed"],
+        new=options["new"],
+        depth=options["depth"] or 0,
+        everything=options["everything"],
+        io=options["io"],
+    )
+
+
+def _refused_by_a_page(options: dict[str, Any], asked: Asked) -> dict[str, bool]:
+    """The options that are of no use with a page, which has everything, and whether they are given."""
+    names = ("io", "events", "find", "failed", "new", "depth")
+    given = {f"--{name}": bool(options[name]) for name in names}
+    more = {"--json": options["as_json"], "--all": asked.everything, "--kind": bool(asked.kinds)}
+    return {**given, **more, "a range of steps": bool(asked.first)}
+
+
+def _reference(runs: Runs, reference: str) -> Callable[[bytes], str]:
+    """How the runs of this source are named in commands: as shortly as tells them apart."""
+    file = split_file(reference)
+    before = "" if file is None else f"{file.path}@"
+    ids = [run_id.hex() for run_id in runs.ids]
+
+    def of(run_id: bytes) -> str:
+        short = run_id.hex()[:12]
+        return before + (short if sum(known.startswith(short) for known in ids) == 1 else format_run_id(run_id))
+
+    return of
+
+
+def _lines(runs: Runs, run_id: bytes, step_id: int, asked: Asked, command: Command, as_json: bool) -> Iterable[str]:
+    """What is printed of a run, or of one of its steps."""
+    tree = runs.tree(run_id)
+    to = terminal()
+    if asked.last == _LAST:
+        asked = structs.replace(asked, last=max(runs.record(run_id).trace.steps, default=1))
+    top = _row(tree, run_id, step_id) if step_id else None
+    rows = tree.rows if top is None else list(_below(tree, top))
+    look = last_look(runs.store, run_id) if asked.new else None
+    selection = choose(tree, rows, asked, runs.record, look)
+    told = in_words(asked, selection, len(rows), look, to.now_ns)
+    if top is None and not (asked.first or asked.find or asked.kinds or asked.failed):
+        kept = keep_look(runs.store, run_id, look_at(tree, to.now_ns))
+        if asked.new and not kept:
+            told += "; a look cannot be kept here, so the next one will not know of this one"
+    if as_json:
+        return [json_text(_json(tree, top, selection, look, runs.record, asked))]
+    seen = view(tree, rows, asked, selection, command, told)
+    if top is None:
+        return shown_run(tree, runs.record, to, io=asked.io, seen=seen)
+    return shown_step(top, seen, runs.record, to, io=asked.io)
+
+
+def shown_run(
     tree: Tree,
-    run_id: bytes,
-    step_id: int,
     record_of: Callable[[bytes], RunRecord],
     to: Terminal,
     *,
     io: bool = False,
+    seen: View | None = None,
 ) -> Iterator[str]:
-    """The lines that show a step: itself in full, then what is below it."""
-    row = _row(tree, run_id, step_id)
-    yield from step_lines(row, record_of(run_id), to)
-    below = list(_below(tree, row))
-    if below:
+    """The lines that show a run: what it is, its tree, or what is ``seen`` of it, and what it adds up to."""
+    if seen is None:
+        seen = view(tree, tree.rows, Asked(), None, typed(lambda run_id: run_id.hex()[:12]))
+    yield from head_lines(tree, to)
+    yield from _seen(seen, record_of, to, io)
+    yield ""
+    yield from foot_lines(tree, to)
+
+
+def shown_step(
+    row: StepRow, seen: View, record_of: Callable[[bytes], RunRecord], to: Terminal, *, io: bool = False
+) -> Iterator[str]:
+    """The lines that show a step: itself in full, then what is seen of what is inside of it."""
+    yield from step_lines(row, record_of(row.run_id), to)
+    if seen.rows or seen.told:
         yield ""
         yield to.paint("inside", "bold")
-        yield from tree_lines(replace(tree, rows=below), to, _values_below(record_of, to) if io else None)
+        yield from islice(_seen(seen, record_of, to, io), 1, None)
+
+
+def _seen(seen: View, record_of: Callable[[bytes], RunRecord], to: Terminal, io: bool) -> Iterator[str]:
+    """An empty line, what was asked for, and the tree."""
+    if seen.told:
+        yield ""
+        yield from (to.paint(line, "bold") for line in wrap(seen.told, to.width))
+    if seen.rows:
+        yield ""
+        yield from tree_lines(seen.rows, seen.time, to, values_below(record_of, to) if io else None)
+
+
+def _json(
+    tree: Tree,
+    top: StepRow | None,
+    selection: Selection | None,
+    look: Look | None,
+    record_of: Callable[[bytes], RunRecord],
+    asked: Asked,
+) -> dict[str, Any]:
+    """The run or the step; with a selection the rows that were asked for, and what they are inside of."""
+    told = tree_json(tree, record_of, io=asked.io) if top is None else row_json(top, record_of, io=True)
+    if asked.new:
+        told["new_since"] = None if look is None else iso(look.at_ns)
+    if selection is None:
+        return told
+    rows = [
+        {**row_json(one.row, record_of, io=asked.io), "match": not one.context, "found": list(one.found)}
+        for one in selection.rows
+    ]
+    return {**told, "matches": selection.count, "rows": rows}
 
 
 def _row(tree: Tree, run_id: bytes, step_id: int) -> StepRow:
@@ -111,137 +254,4 @@ def _below(tree: Tree, top: StepRow) -> Iterator[Row]:
     for row in rows:
         if row.depth <= top.depth:
             return
-        yield replace(row, depth=row.depth - top.depth - 1)
-
-
-# --- what stands around the tree ----------------------------------------------------------------------------
-
-
-def _head(tree: Tree, to: Terminal) -> Iterator[str]:
-    run = tree.run
-    status = to.paint(tree.status, {"completed": "green", "running": "cyan"}.get(tree.status, "red"))
-    ended = "" if run.exit_code in (None, 0) else f", exit code {run.exit_code}"
-    title = f"{to.paint(plain(run.name) or '?', 'bold')}  {status}"
-    yield f"{title} {'after' if run.ended is None else 'in'} {duration(run.duration_ns)}{ended}"
-    started = run.started
-    facts = [format_run_id(run.id), date(run.started_ts) if started is not None else ""]
-    if started is not None:
-        facts += [started.python, run.described.git_commit[:10] if run.described is not None else ""]
-    yield to.paint("  ".join(plain(fact) for fact in facts if fact), "dim")
-    if started is not None and started.argv:
-        yield to.paint(to.cut(f"$ {plain(' '.join(started.argv))}", to.width), "dim")
-    if run.parent.run_id:
-        where = f" in its step {run.parent.step_id}" if run.parent.step_id else ""
-        yield f"started by run {run.parent.run_id.hex()[:12]}{where}"
-    if started is not None and 0 < started.sample_rate < 1:
-        yield f"sampled at {started.sample_rate:.3g}: runs like it that were left out are not in the store"
-    if run.origin.mode != "live":
-        verdict = run.replay.replace("_", " ") or "not finished"
-        yield f"{run.origin.mode} of run {run.origin.source_run_id.hex()[:12]}: {plain(verdict)}"
-        yield from _points(_replay_caveats(tree), to)
-
-
-def _replay_caveats(tree: Tree) -> Sequence[str]:
-    if tree.run.diverged is not None:
-        return [tree.run.diverged.report or tree.run.diverged.code]
-    return () if tree.run.ended is None else tree.run.ended.caveats
-
-
-def _foot(tree: Tree, to: Terminal) -> Iterator[str]:
-    for text, style in folded(tree.notes, to):
-        yield to.paint(to.cut(text, to.width), style)
-    yield from _health(tree, to)
-    totals = tree.totals
-    kinds = ", ".join(f"{count:,} {plain(kind)}" for kind, count in totals.steps.items())
-    parts = [counted(totals.count, "step") + (f": {kinds}" if len(totals.steps) > 1 else "")]
-    parts += [counted(tree.inferred, "inferred tool call")] if tree.inferred else []
-    parts += [counted(tree.processes, "child process")] if tree.processes else []
-    parts += [counted(tree.jobs, "job")] if tree.jobs else []
-    parts += [f"{totals.failed:,} failed"] if totals.failed else []
-    logged, scored = counts([note for row in [tree, *tree.rows] for note in getattr(row, "notes", ())])
-    parts += [counted(logged, "note")] if logged else []
-    parts += [counted(scored, "score")] if scored else []
-    parts += [counted(totals.retries, "retry")] if totals.retries else []
-    yield from wrap("; ".join(parts), to.width, subsequent_indent="  ")
-    if totals.usage.input or totals.usage.output:
-        unknown = f"; {counted(totals.unknown_usage, 'call')} did not tell" if totals.unknown_usage else ""
-        yield f"tokens: {usage_text(totals.usage)}{unknown}"
-    left_out = {} if tree.run.described is None else tree.run.described.left_out
-    if left_out:
-        told = ", ".join(f"{plain(host)} ({count:,})" for host, count in sorted(left_out.items()))
-        yield from wrap(f"not recorded: reports of libraries and excluded requests to {told}", to.width)
-    if tree.run.described is not None and tree.run.described.tools:
-        named = f"recorded by name: {', '.join(map(plain, tree.run.described.tools))}"
-        yield from wrap(named, to.width, subsequent_indent="  ")
-    yield from _verdict(tree, to)
-
-
-def _health(tree: Tree, to: Terminal) -> Iterator[str]:
-    run = tree.run
-    if run.failure is not None:
-        yield to.paint("error", "bold")
-        yield from failure_lines(run.failure)
-    if run.aborted is not None:
-        yield to.paint(plain(f"aborted by {run.aborted.by}: {run.aborted.code} {run.aborted.reason}".rstrip()), "red")
-    if tree.cut_short:
-        yield to.paint("the record is cut off; this is what can be read of it", "yellow")
-    elif tree.status == "interrupted":
-        died = "the process died without an end" if not run.lost else "its end was not recorded, like other events"
-        yield to.paint(f"{died}; this is all it had done by then", "yellow")
-    if run.status == "running" and tree.status == "running":
-        yield to.paint("the run is still going on", "cyan")
-    if run.lost:
-        yield to.paint(f"{counted(run.lost, 'event')} could not be recorded", "yellow")
-    if not tree.rows and run.ended is not None:
-        yield to.paint("nothing was recorded: the program made no call that agentrace knows", "yellow")
-
-
-def _verdict(tree: Tree, to: Terminal) -> Iterator[str]:
-    verdict = tree.replayable
-    if verdict.yes:
-        told = f", with {counted(len(verdict.caveats), 'caveat')}" if verdict.caveats else ""
-        yield f"replayable: {to.paint('yes', 'green')}{told}"
-        yield from _points(verdict.caveats, to)
-        return
-    yield f"replayable: {to.paint('no', 'yellow')}, because"
-    yield from _points(verdict.because, to)
-
-
-def _points(texts: Iterable[str], to: Terminal) -> Iterator[str]:
-    for text in texts:
-        first = f"  {to.either('•', '-')} "
-        yield from wrap(plain(text), to.width, initial_indent=first, subsequent_indent="    ")
-
-
-# --- values below the rows ----------------------------------------------------------------------------------
-
-
-def _values_below(record_of: Callable[[bytes], RunRecord], to: Terminal) -> Callable[[Row], Sequence[str]]:
-    def below(row: Row) -> Sequence[str]:
-        if isinstance(row, ProcessRow):
-            return ()
-        if isinstance(row, InferredRow):
-            told = [("in", row.call.arguments), ("out", row.call.result)]
-        else:
-            record = record_of(row.run_id)
-            told = [("in", input_of(record, row.state)), ("out", output_of(record, row.state))]
-        return [line for title, value in told if value is not None for line in _titled(title, value, row, to)]
-
-    return below
-
-
-def _titled(title: str, value: object, row: Row, to: Terminal) -> Iterator[str]:
-    room = room_below(row, to)
-    for number, line in enumerate(value_lines(value)):
-        head = to.paint(f"{title:<4}", "dim") if number == 0 else "    "
-        for part, piece in enumerate(_pieces(line, room)):
-            yield (head if part == 0 else "    ") + piece
-
-
-def _pieces(line: str, width: int) -> Iterator[str]:
-    """A line in pieces that fit; nothing is left out."""
-    while len(line) > width:
-        at = line.rfind(" ", width // 2, width) + 1 or width
-        yield line[:at]
-        line = line[at:]
-    yield line
+        yield structs.replace(row, depth=row.depth - top.depth - 1)

@@ -25,9 +25,9 @@ from agentrace.errors import AgentraceWarning, ConfigError
 STORE_NAME: Final = ".agentrace"
 VARIABLE_PREFIX: Final = "AGENTRACE_"
 INTERNAL_VARIABLES: Final = frozenset(
-    VARIABLE_PREFIX + name for name in ("PARENT", "REPLAY", "REPLAY_MANNER", "BOOT", "SOAK", "DEBUG")
+    VARIABLE_PREFIX + name for name in ("PARENT", "REPLAY", "REPLAY_MANNER", "BOOT", "SOAK", "DEBUG", "PAGER")
 )
-"""Variables that agentrace's own processes hand to each other; they are no settings."""
+"""Variables that agentrace's own processes hand to each other, or that only its commands read; no settings."""
 
 
 class _Given(NamedTuple):

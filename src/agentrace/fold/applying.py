@@ -126,25 +126,50 @@ _EXCHANGE: Final[dict[type, Callable[[ExchangeState, Any], ExchangeState]]] = {
 
 
 class Folder:
-    """The states of one run, kept while its events come in. The order of unrelated steps does not matter."""
+    """The states of one run, kept while its events come in. The order of unrelated steps does not matter.
+
+    The two events that every step has are told by comparing types and counted here, the others go by the tables.
+    """
 
     def __init__(self, run_id: bytes) -> None:
         self._run = RunState(run_id)
         self._steps: dict[int, StepState] = {}
         self._exchanges: dict[int, dict[int, ExchangeState]] = {}
         self._last_seq = self._last_ts = 0
+        self._begun = self._completed = 0
 
     def add(self, event: AnyEvent | UnknownEvent) -> None:
         """Take in one event."""
+        self.extend((event,))
+
+    def extend(self, happened: Iterable[AnyEvent | UnknownEvent]) -> None:
+        """Take in events, in order."""
+        steps, last_seq, last_ts = self._steps, self._last_seq, self._last_ts
+        for event in happened:
+            if event.seq > last_seq:
+                last_seq, last_ts = event.seq, event.ts
+            step_id = event.step_id
+            if type(event) is StepDispatched:
+                self._begun += 1
+                parent = event.parent
+                outer = (steps.get(parent) or unknown_step(parent, event.ts)).place if parent else None
+                steps[step_id] = dispatched(event, outer)
+            elif type(event) is StepCompleted and step_id in steps:
+                self._completed += 1
+                s = steps[step_id]
+                seen = s.seen_chunks, s.seen_exchanges, s.seen_first_chunk_ns
+                steps[step_id] = StepState(
+                    step_id, s.place, s.dispatched, event, *seen, s.usage, s.cost_nano_usd, s.notes
+                )
+            else:
+                self._add_other(event)
+        self._last_seq, self._last_ts = last_seq, last_ts
+
+    def _add_other(self, event: AnyEvent | UnknownEvent) -> None:
         kind, step_id = type(event), event.step_id
-        if event.seq > self._last_seq:
-            self._last_seq, self._last_ts = event.seq, event.ts
         change_run = _RUN.get(kind)
         if change_run is not None:
             self._run = change_run(self._run, event)
-        if kind is StepDispatched:
-            self._begin(event)  # type: ignore[arg-type]  # its kind was asked for
-            return
         change_step = _STEP.get(kind) if step_id else None
         if change_step is not None:
             step = self._steps.get(step_id) or unknown_step(step_id, event.ts)
@@ -155,22 +180,27 @@ class Folder:
             known = self._exchanges.get(step_id) or self._exchanges.setdefault(step_id, {})
             known[number] = change_exchange(known.get(number) or ExchangeState(step_id, number), event)
 
-    def _begin(self, event: StepDispatched) -> None:
-        outer = self._steps.get(event.parent) if event.parent else None
-        if outer is None and event.parent:
-            outer = unknown_step(event.parent, event.ts)
-        self._steps[event.step_id] = dispatched(event, None if outer is None else outer.place)
-
     def trace(self) -> Trace:
         """The states now."""
-        run = replace(self._run, last_seq=self._last_seq, last_ts=self._last_ts)
+        run = replace(
+            self._run,
+            steps=self._run.steps + self._begun,
+            open_steps=self._run.open_steps + self._begun - self._completed,
+            last_seq=self._last_seq,
+            last_ts=self._last_ts,
+        )
         exchanges = {step_id: dict(sorted(known.items())) for step_id, known in self._exchanges.items()}
-        return Trace(run, dict(sorted(self._steps.items())), exchanges)
+        return Trace(run, _by_id(self._steps), exchanges)
+
+
+def _by_id(steps: dict[int, StepState]) -> dict[int, StepState]:
+    ids = list(steps)
+    in_order = sorted(ids)
+    return steps.copy() if ids == in_order else {step_id: steps[step_id] for step_id in in_order}
 
 
 def fold(run_id: bytes, events: Iterable[AnyEvent | UnknownEvent]) -> Trace:
     """The states after all of ``events``."""
     folder = Folder(run_id)
-    for event in events:
-        folder.add(event)
+    folder.extend(events)
     return folder.trace()

@@ -274,9 +274,10 @@ def boundaries(steps: Mapping[int, StepState]) -> list[StepState]:
     found: list[StepState] = []
     for step_id in sorted(steps):
         step = steps[step_id]
-        if step.dispatched.parent in inside:
+        sent = step.dispatched
+        if sent.parent in inside:
             inside.add(step_id)
-        elif answered_kind(step.kind, step.dispatched.replay):
+        elif answered_kind(sent.kind, sent.replay):
             inside.add(step_id)
             found.append(step)
     return found

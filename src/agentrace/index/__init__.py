@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from agentrace.index.columns import copy_out, rewrite_without
 from agentrace.index.database import Stale
 from agentrace.index.indexing import Indexed
 from agentrace.index.opening import Session, Watching, opened, rebuild
 
-__all__ = ["Indexed", "Session", "Stale", "Watching", "opened", "rebuild"]
+__all__ = ["Indexed", "Session", "Stale", "Watching", "copy_out", "opened", "rebuild", "rewrite_without"]

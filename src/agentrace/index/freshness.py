@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -49,12 +49,12 @@ def segment_stamps(root: Path) -> dict[bytes, str]:
     return stamps
 
 
-def this_pass(entries: Sequence[RunEntry], stamps: Mapping[bytes, str]) -> Pass:
-    """What a pass that begins now would find."""
+def this_pass(entries: Sequence[RunEntry], stamps: Mapping[bytes, str], archives: Collection[str] = ()) -> Pass:
+    """What a pass that begins now would find; ``archives`` are those that can be reached."""
     began = time.monotonic_ns()
     if any(entry.state == "live" for entry in entries):
         return Pass("", began, _boot())
-    digest = blake3(STAMP.encode())
+    digest = blake3("\n".join([STAMP, *sorted(archives), ""]).encode())
     for entry in entries:
         digest.update(f"{entry.run_id.hex()} {entry.state} {stamps.get(entry.run_id, '')}\n".encode())
     return Pass(digest.hexdigest(), began, _boot())

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
+from blake3 import blake3
 from msgspec import Struct
 
 from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.events import RUN_STEP, StepDispatched, decode
 from agentrace.ids import format_run_id
-from agentrace.index.loading import insert, readable
+from agentrace.index.loading import as_lines, insert, readable
 from agentrace.index.reading import Before, rows_of, run_row
-from agentrace.index.rows import TABLES, ProgressRow
+from agentrace.index.rows import ArchiveRow, ProgressRow
 from agentrace.index.statements import statement
-from agentrace.index.telling import Task, Told, going_on, tell, told
+from agentrace.index.telling import UNREAD, Task, Told, going_on, tell_of, told
 from agentrace.index.workers import workers
 from agentrace.query import Damage, Record, RunEntry, RunRecord, RunsSource, facts_version, summary
 
@@ -35,7 +36,7 @@ ROWS_AT_ONCE: Final = 60_000
 BYTES_AT_ONCE: Final = 64 << 20
 ALONE_SECONDS: Final = 1.0
 """How long a pass takes before other processes are started to help with it."""
-_ROWS: Final = [table for table in TABLES.values() if table.endswith("_rows")] + ["sum_rows"]
+_ROWS: Final = [*("run_rows", "step_rows", "event_rows", "text_rows", "message_rows", "mark_rows", "sum_rows")]
 
 
 class Known(Struct, frozen=True):
@@ -105,8 +106,11 @@ class Indexer:
         known = self._known.get(entry.run_id)
         if known is None or known.state != "sealed" or entry.state != "sealed":
             return True
-        if known.stamp != self._stamps.get(entry.run_id, ""):
+        stamp = self._stamps.get(entry.run_id)
+        if known.stamp == UNREAD or stamp not in (None, known.stamp):
             return True
+        if stamp is None:
+            return False  # it is archived, and as it was
         if known.facts not in current:
             current[known.facts] = _is_current(known.facts)
         return not current[known.facts]
@@ -133,10 +137,9 @@ class Indexer:
 
     def _anew(self, entry: RunEntry) -> None:
         """Tell a run from its beginning."""
-        try:
-            self._add(tell(self._task(entry), self._source.record(entry.run_id)))
-        except RunNotFound:
-            return  # it was removed in this moment
+        one = tell_of(self._source, self._task(entry))
+        if one is not None:
+            self._add(one)
 
     def _task(self, entry: RunEntry) -> Task:
         known = self._known.get(entry.run_id)
@@ -229,6 +232,21 @@ class Indexer:
         except BaseException:
             connection.rollback()
             raise
+
+    def tell_archives(self, archived: Mapping[bytes, str]) -> None:
+        """Note which runs are archived, and where, if that is not what was noted before."""
+        rows = [ArchiveRow(format_run_id(run_id), path) for run_id, path in sorted(archived.items())]
+        data = [as_lines(rows)] if rows else []
+        digest = blake3(b"".join(data)).hexdigest()
+        if self._all(statement("noted"), key="archives") == [(digest,)]:
+            return
+        self._connection.begin()
+        self._connection.execute(statement("forget_archives"))
+        if rows:
+            insert(self._connection, "archive_rows", data)
+        self._connection.execute(statement("forget_noted"), {"key": "archives"})
+        self._connection.execute(statement("note"), {"key": "archives", "value": digest})
+        self._connection.commit()
 
     def _forget(self, keys: Sequence[int]) -> None:
         """Remove the rows of runs that are gone."""

@@ -96,7 +96,7 @@ def _has_place(source: Store) -> bool:
 
 def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     root = source.root
-    wanted = freshness.this_pass(source.entries, freshness.segment_stamps(root))
+    wanted = freshness.this_pass(source.entries, freshness.segment_stamps(root), source.reachable())
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
         if not freshness.is_covered(root, wanted):
@@ -136,11 +136,13 @@ def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
     import duckdb
 
     for attempt in range(2):
-        now = freshness.this_pass(source.entries, stamps := freshness.segment_stamps(source.root))
+        stamps = freshness.segment_stamps(source.root)
+        now = freshness.this_pass(source.entries, stamps, source.reachable())
         connection = _writable(source.root)
         try:
             indexer = Indexer(connection, source, stamps, watching.progress, watching.processes)
             done = indexer.work()
+            indexer.tell_archives(source.archived())
             connection.close()
         except duckdb.Error as error:
             connection.close()

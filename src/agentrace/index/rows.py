@@ -142,6 +142,13 @@ class MarkRow(Struct):
     mark: bytes
 
 
+class ArchiveRow(Struct):
+    """A row of ``archive_rows``."""
+
+    run_id: str
+    archive: str
+
+
 class ProgressRow(Struct):
     """A row of ``progress``."""
 
@@ -160,6 +167,7 @@ TABLES: Final[dict[type[Struct], str]] = {
     TextRow: "text_rows",
     MessageRow: "message_rows",
     MarkRow: "mark_rows",
+    ArchiveRow: "archive_rows",
     ProgressRow: "progress",
 }
 """The table of each kind of row."""

@@ -7,15 +7,20 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from agentrace.errors import CorruptRecord
+from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
 from agentrace.ids import format_run_id
 from agentrace.index.loading import as_lines
 from agentrace.index.reading import Rows, rows_of, run_row, unreadable_row
 from agentrace.index.rows import TABLES, ProgressRow, RunRow
-from agentrace.query import Meaning, Replayable, RunRecord, Totals, meaning, summary
+from agentrace.query import Meaning, Replayable, RunRecord, RunsSource, Totals, meaning, summary
 
 _GOING_ON: Final = Replayable(because=("the run is still going on",))
+
+
+UNREAD: Final = "unread"
+"""The stamp of a run that could not be read, and is tried again."""
 
 
 class Task(Struct, frozen=True):
@@ -42,6 +47,16 @@ class Told(Struct, frozen=True):
     """Steps whose rows are among them."""
 
 
+def tell_of(source: RunsSource, task: Task) -> Told | None:
+    """All of a run; ``None`` if it is not there any more."""
+    try:
+        return tell(task, source.record(task.run_id))
+    except RunNotFound:
+        return None
+    except ArchiveAway as error:
+        return untold(replace(task, stamp=UNREAD), error.what)
+
+
 def tell(task: Task, record: RunRecord) -> Told:
     """All of a run, also where its record cannot be read."""
     try:
@@ -57,6 +72,13 @@ def tell(task: Task, record: RunRecord) -> Told:
         task.run_key, format_run_id(task.run_id), state, task.stamp, last_seq, msgspec.json.encode(facts).decode()
     )
     return told(task.run_id, rows, run, progress)
+
+
+def untold(task: Task, why: str) -> Told:
+    """A run of which nothing can be read."""
+    run = unreadable_row(task.run_key, task.run_id, why)
+    progress = ProgressRow(task.run_key, format_run_id(task.run_id), "sealed", task.stamp, 0, "{}")
+    return told(task.run_id, Rows(), run, progress)
 
 
 def told(run_id: bytes, rows: Rows, run: RunRow, progress: ProgressRow) -> Told:

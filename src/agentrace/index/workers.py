@@ -20,8 +20,7 @@ from typing import IO, Final
 
 import msgspec
 
-from agentrace.errors import RunNotFound
-from agentrace.index.telling import Task, Told, tell
+from agentrace.index.telling import Task, Told, tell_of
 from agentrace.store import Store
 
 _LENGTH: Final = struct.Struct("<Q")
@@ -78,23 +77,16 @@ class Workers:
         try:
             process = self._idle.popleft()
         except IndexError:
-            return _told(Store(self._root), task)
+            return tell_of(Store(self._root), task)
         try:
             answer = _asked(process, _encode(task))
         except OSError:
             answer = None
         if answer is None:
-            return _told(Store(self._root), task)
+            return tell_of(Store(self._root), task)
         self._idle.append(process)
         told: Told | None = _decode_told(answer)
         return told
-
-
-def _told(store: Store, task: Task) -> Told | None:
-    try:
-        return tell(task, store.record(task.run_id))
-    except RunNotFound:
-        return None
 
 
 def _asked(process: subprocess.Popen[bytes], message: bytes) -> bytes | None:
@@ -132,7 +124,7 @@ def main(root: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is told, and ends us
     store = Store(root)
     while (message := _receive(sys.stdin.buffer)) is not None:
-        _send(sys.stdout.buffer, _encode(_told(store, _decode_task(message))))
+        _send(sys.stdout.buffer, _encode(tell_of(store, _decode_task(message))))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from agentrace.integrations.declaration import Media
 
+_SEQUENCE: Final = (list, tuple, Sequence)
 _MAPPING: Final = (dict, Mapping)
 """The first is what nearly all are, and is quicker to ask for."""
 
 
 def mappings(items: Any) -> list[Mapping[str, Any]]:
     """The objects of a list; none if it is no list."""
-    several = isinstance(items, Sequence) and not isinstance(items, str | bytes)
-    return [item for item in items if isinstance(item, _MAPPING)] if several else []
+    if not items or isinstance(items, (str, bytes)) or not isinstance(items, _SEQUENCE):
+        return []
+    return [item for item in items if isinstance(item, _MAPPING)]
 
 
 def parsed(text: str) -> Any:

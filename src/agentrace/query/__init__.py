@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from agentrace.query.conversations import Added, Conversations, Placed
+from agentrace.query.following import Following
 from agentrace.query.inferring import Inferred, inferred
 from agentrace.query.keeping import VERSION as DERIVED_VERSION
+from agentrace.query.live_run import Happening
+from agentrace.query.looks import Look, keep_look, last_look, look_at
 from agentrace.query.meanings import Meaning, StepMeaning, meaning, step_meaning
 from agentrace.query.obstacles import Replayable, replayable
 from agentrace.query.runs import Checked, Listed, Runs
@@ -38,11 +41,14 @@ __all__ = [
     "Conversations",
     "Damage",
     "Facts",
+    "Following",
+    "Happening",
     "Head",
     "Inferred",
     "InferredRow",
     "InputTexts",
     "Listed",
+    "Look",
     "Meaning",
     "Media",
     "Message",
@@ -71,6 +77,9 @@ __all__ = [
     "inferred",
     "input_of",
     "json_of",
+    "keep_look",
+    "last_look",
+    "look_at",
     "meaning",
     "output_of",
     "replayable",

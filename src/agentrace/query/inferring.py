@@ -34,7 +34,7 @@ class Inferred(Struct, frozen=True):
 def inferred(record: RunRecord) -> list[Inferred]:
     """The inferred tool calls of a run, in the order in which they were asked for."""
     steps = record.trace.steps
-    asking = [(step.id, call) for step in steps.values() for call in _calls(record, step)]
+    asking = [(step.id, call) for step in record.meant for call in _calls(record, step)]
     open_calls = _not_intercepted(asking, steps)
     results = _results(record, open_calls)
     return [
@@ -51,8 +51,6 @@ def inferred(record: RunRecord) -> list[Inferred]:
 
 
 def _calls(record: RunRecord, step: StepState) -> Iterable[ToolCall]:
-    if step.kind not in MEANT:
-        return ()
     facts = record.facts(step.id, request=False)
     return () if facts is None else facts.tool_calls
 
@@ -80,11 +78,11 @@ def _not_intercepted(asking: list[tuple[int, ToolCall]], steps: Mapping[int, Ste
 def _results(record: RunRecord, calls: list[tuple[int, ToolCall]]) -> dict[tuple[int, str], Any]:
     """What later requests tell of the calls, by model step and call id. Only requests that may tell are read."""
     found: dict[tuple[int, str], Any] = {}
+    if not calls:
+        return found
     pending: dict[str, int] = {}
     upcoming = deque(calls)
-    for step in record.trace.steps.values():
-        if step.kind not in MEANT:
-            continue
+    for step in record.meant:
         if pending:
             facts = record.facts(step.id)
             for result in () if facts is None else facts.tool_results:

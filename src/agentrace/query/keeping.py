@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from agentrace import fold
+from agentrace.query import looks
 from agentrace.query.meanings import Meaning
 from agentrace.query.sources import Kept, RunsSource
 from agentrace.query.summaries import Head, Summary
@@ -72,6 +73,8 @@ class Keeper:
     def is_current(self, name: str, stamp: str) -> bool:
         """Whether a result that was kept under this name with this stamp can still be used."""
         run_id = run_of(name)
+        if looks.SUFFIX in name:
+            return stamp == looks.STAMP
         return stamp == (_STAMP if run_id is None else self._stamp(run_id))
 
     def _get(self, run_id: bytes, suffix: str, decoder: msgspec.msgpack.Decoder[Result]) -> Result | None:

@@ -14,7 +14,7 @@ from agentrace.query.inferring import Inferred, inferred
 from agentrace.query.obstacles import Replayable, replayable
 from agentrace.query.sums import Totals, totals, usage_of
 from agentrace.query.values import input_of
-from agentrace.store import MEANT, RunRecord, Usage
+from agentrace.store import RunRecord, Usage
 
 
 class StepMeaning(Struct, frozen=True, array_like=True):
@@ -43,10 +43,11 @@ class Meaning(Struct, frozen=True):
 def meaning(record: RunRecord) -> Meaning:
     """What the values of a run mean. Raises ``CorruptRecord``."""
     calls = inferred(record)
-    steps = record.trace.steps.values()
+    meant = {step.id: step for step in record.meant}
+    noted = {step.id: step for step in record.trace.steps.values() if step.usage is not None}
     return Meaning(
         record.run_id,
-        {step.id: step_meaning(record, step) for step in steps if step.kind in MEANT or step.usage is not None},
+        {step_id: step_meaning(record, step) for step_id, step in sorted((meant | noted).items())},
         calls,
         totals(record),
         replayable(record, calls),

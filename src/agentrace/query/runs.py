@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from agentrace.errors import CorruptRecord, RunNotFound
+from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
 from agentrace.query.keeping import Keeper
 from agentrace.query.meanings import Meaning, meaning
 from agentrace.query.references import resolve, split_step
@@ -75,7 +75,10 @@ class Runs:
         """A run in short; read from what was kept, or made and kept if the run is over."""
         found = self._keeper.summary(run_id)
         if found is None:
-            found = summary(self._opened(run_id), self._meaning)
+            try:
+                found = summary(self._opened(run_id), self._meaning)
+            except ArchiveAway as error:
+                return Summary(run_id, status="unreadable", error=error.what)
             self._keeper.keep_summary(found)
         return found
 
@@ -89,7 +92,10 @@ class Runs:
         """What the first event of a run tells."""
         found = self._heads.get(run_id)
         if found is None:
-            found = self._heads[run_id] = head(self._opened(run_id))
+            try:
+                found = self._heads[run_id] = head(self._opened(run_id))
+            except ArchiveAway:
+                return Head(run_id)
             self._new_heads += self._keeper.is_over(run_id)
         return found
 

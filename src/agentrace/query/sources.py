@@ -16,8 +16,8 @@ class Kept(Protocol):
         """What was kept under this name with this stamp; ``None`` if nothing was."""
         ...
 
-    def put(self, name: str, stamp: str, data: bytes, /) -> None:
-        """Keep the msgpack ``data``, if results are kept here at all."""
+    def put(self, name: str, stamp: str, data: bytes, /) -> bool:
+        """Keep the msgpack ``data``, if results are kept here at all; whether it is kept."""
         ...
 
 

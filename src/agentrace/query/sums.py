@@ -65,7 +65,7 @@ def totals(record: RunRecord) -> Totals:
     trace = record.trace
     usage, unknown = [0, 0, 0, 0, 0], 0
     for step in trace.steps.values():
-        if step.kind not in MEANT and step.usage is None:
+        if step.usage is None and step.dispatched.kind not in MEANT:
             continue
         used = usage_of(record, step)
         if used is None:
@@ -76,7 +76,7 @@ def totals(record: RunRecord) -> Totals:
         ):
             usage[index] += count
     return Totals(
-        steps=dict(sorted(Counter(step.kind or "unknown" for step in trace.steps.values()).items())),
+        steps=dict(sorted(Counter([step.dispatched.kind or "unknown" for step in trace.steps.values()]).items())),
         failed=trace.run.failed_steps,
         retries=sum(retries(known.values()) for known in trace.exchanges.values() if len(known) > 1),
         usage=Usage(*usage),

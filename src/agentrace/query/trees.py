@@ -10,7 +10,6 @@ import sys
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -127,7 +126,6 @@ def tree(
     root = record_of(run_id)
     builder = _Builder(root, record_of, meaning_of, started_by)
     rows = list(builder.rows())
-    ends = [row.start_ns + row.duration_ns for row in rows if not isinstance(row, InferredRow)]
     run = root.trace.run
     return Tree(
         run=run,
@@ -137,7 +135,7 @@ def tree(
         inferred=builder.inferred,
         processes=len(builder.seen) - 1 - builder.jobs,
         jobs=builder.jobs,
-        duration_ns=max([run.duration_ns, *ends]),
+        duration_ns=max(run.duration_ns, builder.end_ns),
         replayable=builder.replayable(),
         cut_short=root.cut_short,
         notes=root.notes(RUN_STEP),
@@ -158,6 +156,7 @@ class _Builder:
         self.start_ts = root.trace.run.started_ts or root.trace.run.last_ts
         self.seen = {root.run_id}
         self.totals = Totals()
+        self.end_ns = 0
         self.inferred = 0
         self.jobs = 0
         self._meanings: dict[bytes, Meaning] = {}
@@ -172,14 +171,22 @@ class _Builder:
         _push(waiting, self.root, self._children(self.root), 0, 0)
         while waiting:
             item, depth, last, record, children = waiting.pop()
-            if isinstance(item, StepState):
-                yield self._step_row(record, item, depth, last)
-                _push(waiting, record, children, item.id, depth + 1)
+            row: StepRow | ProcessRow
+            if type(item) is StepState:
+                row = self._step_row(record, item, depth, last)
+                if item.id in children:
+                    _push(waiting, record, children, item.id, depth + 1)
             elif isinstance(item, RunRecord):
-                yield self._process_row(item, depth, last)
+                row = self._process_row(item, depth, last)
                 _push(waiting, item, self._children(item), 0, depth + 1)
             else:
+                assert isinstance(item, Inferred)  # the third of three
                 yield InferredRow(depth, last, record.run_id, item)
+                continue
+            end = row.start_ns + row.duration_ns
+            if end > self.end_ns:
+                self.end_ns = end
+            yield row
 
     def replayable(self) -> Replayable:
         """The verdict on the first run, with what the others lack in a line that names them."""
@@ -203,24 +210,32 @@ class _Builder:
         meant = self._meanings[record.run_id] = self._meaning_of(record.run_id)
         self.totals += meant.totals
         self.inferred += len(meant.calls)
-        below: dict[int, list[tuple[tuple[int, int], _Item]]] = defaultdict(list)
+        below: dict[int, list[StepState]] = defaultdict(list)
         for step in steps.values():
-            below[_parent(step, steps)].append(((step.id, 0), step))
-        for call in (call for call in meant.calls if call.asked_by in steps):
-            below[_parent(steps[call.asked_by], steps)].append(((call.asked_by, 1), call))
-        ids, times = list(steps), [step.started_ts for step in steps.values()]
-        for child in self._processes(record):
+            outer = step.dispatched.parent
+            below[_parent(step, steps) if outer else 0].append(step)
+        for siblings in below.values():
+            self._parallel.update([(record.run_id, step.id) for step in _overlapping(siblings)])
+        ordered: dict[int, list[_Item]] = {step_id: [*siblings] for step_id, siblings in below.items()}
+        for step_id, others in self._others(record, meant.calls).items():
+            placed = [((step.id, 0), step) for step in below.get(step_id, ())]
+            ordered[step_id] = [item for _, item in sorted([*placed, *others], key=_position)]
+        return ordered
+
+    def _others(self, record: RunRecord, calls: Sequence[Inferred]) -> dict[int, list[_Placed]]:
+        """What stands below each step that is no step, and between which steps."""
+        steps = record.trace.steps
+        others: dict[int, list[_Placed]] = defaultdict(list)
+        for call in (call for call in calls if call.asked_by in steps):
+            others[_parent(steps[call.asked_by], steps)].append(((call.asked_by, 1), call))
+        started = list(self._processes(record))
+        ids, times = (list(steps), [step.started_ts for step in steps.values()]) if started else ([], [])
+        for child in started:
             run = child.trace.run
             before = bisect_right(times, run.started_ts)
             place = run.parent.step_id if run.parent.step_id in steps else 0
-            below[place].append(((ids[before - 1] if before else 0, 2), child))
-        ordered = {
-            step_id: [item for _, item in sorted(items, key=lambda pair: pair[0])] for step_id, items in below.items()
-        }
-        for items in ordered.values():
-            siblings = [item for item in items if isinstance(item, StepState) and item.dispatched.seq]
-            self._parallel.update((record.run_id, step.id) for step in _overlapping(siblings))
-        return ordered
+            others[place].append(((ids[before - 1] if before else 0, 2), child))
+        return others
 
     def _processes(self, record: RunRecord) -> Iterator[RunRecord]:
         for run_id in self._started_by(record.run_id):
@@ -238,31 +253,45 @@ class _Builder:
         return ProcessRow(depth, last, record.run_id, run, status, start, run.duration_ns, notes)
 
     def _step_row(self, record: RunRecord, step: StepState, depth: int, last: bool) -> StepRow:
-        run, sent, ended = record.trace.run, step.dispatched, step.ended
-        meant = self._meanings[record.run_id].steps.get(step.id, _NOTHING)
+        run, run_id, sent, ended = record.trace.run, record.run_id, step.dispatched, step.ended
+        start = sent.ts - self.start_ts
+        if ended is None:
+            status = "interrupted" if run.ended is not None or record.interrupted else "running"
+            duration = max(0, run.last_ts - sent.ts)
+        else:
+            status, duration = step.status, ended.duration_ns
+        streamed = ended is not None and ended.outcome in _STREAMED
+        meant = self._meanings[run_id].steps.get(step.id, _NOTHING)
         exchanges = record.trace.exchanges.get(step.id)
-        streamed = ended is not None and ended.outcome in ("exhausted", "closed_by_consumer")
         return StepRow(
             depth,
             last,
-            record.run_id,
+            run_id,
             step,
-            "interrupted" if ended is None and (run.ended is not None or record.interrupted) else step.status,
-            max(0, sent.ts - self.start_ts),
-            max(0, run.last_ts - sent.ts) if ended is None else ended.duration_ns,
+            status,
+            start if start > 0 else 0,
+            duration,
             meant.usage,
             meant.model,
             meant.finish_reason,
             () if exchanges is None else tuple(exchanges.values()),
             streamed or sent.operation.endswith(":stream"),
-            (record.run_id, step.id) in self._parallel,
+            (run_id, step.id) in self._parallel,
             record.notes(step.id) if step.notes else (),
         )
 
 
+def _position(placed: _Placed) -> tuple[int, int]:
+    return placed[0]
+
+
+_STREAMED: Final = frozenset({"exhausted", "closed_by_consumer"})
 _NOTHING: Final = StepMeaning()
 
-_Children: TypeAlias = dict[int, list[_Item]]
+_Placed: TypeAlias = tuple[tuple[int, int], _Item]
+"""Something with the step that it comes after, and what of the things there it is."""
+
+_Children: TypeAlias = Mapping[int, Sequence[_Item]]
 """What stands below each step of a run, in order; below 0 what stands below the run itself."""
 
 _Waiting: TypeAlias = tuple[_Item, int, bool, RunRecord, _Children]
@@ -283,13 +312,21 @@ def _kind(run: RunState) -> Literal["process", "job"]:
 
 def _overlapping(siblings: Sequence[StepState]) -> Iterator[StepState]:
     """The steps that were open while another one was, told by the order of their events and not by clocks."""
-    open_until = 0
-    for step, later in zip_longest(siblings, siblings[1:]):
+    before: StepState | None = None
+    beside, open_until = False, 0
+    for step in siblings:
         begin = step.dispatched.seq
+        if not begin:
+            continue
+        overlaps = begin < open_until
+        if before is not None and (beside or (overlaps and (before.ended is None or begin < before.ended.seq))):
+            yield before
+        before, beside = step, overlaps
         end = sys.maxsize if step.ended is None else step.ended.seq
-        if begin < open_until or (later is not None and later.dispatched.seq < end):
-            yield step
-        open_until = max(open_until, end)
+        if end > open_until:
+            open_until = end
+    if before is not None and beside:
+        yield before
 
 
 def _parent(step: StepState, steps: Mapping[int, StepState]) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agentrace.canonical import Reader
 from agentrace.errors import AgentraceError
 from agentrace.events import StepCompleted, Value
 from agentrace.exchanges import Recorded
@@ -21,6 +22,11 @@ UNREADABLE: Final = "$unreadable"
 def json_of(record: RunRecord, value: Value) -> Any:
     """An encoded value of a run, such as the fields of a note."""
     return _read(lambda: record.values.json(value))
+
+
+def json_read_by(reader: Reader, value: Value) -> Any:
+    """The same of a run whose record is not read as a whole."""
+    return _read(lambda: reader.json(value))
 
 
 def input_of(record: RunRecord, step: StepState) -> Any:

@@ -46,16 +46,17 @@ class Derived:
             return None
         return bytes(kept.data) if kept.stamp == stamp else None
 
-    def put(self, name: str, stamp: str, data: bytes) -> None:
-        """Keep the msgpack ``data``, in place of what was kept under this name before."""
+    def put(self, name: str, stamp: str, data: bytes) -> bool:
+        """Keep the msgpack ``data``, in place of what was kept under this name before; whether that was possible."""
         if not self._writable:
-            return
+            return False
         path = self._directory / name
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             _replace(path, _encode(_Kept(stamp, msgspec.Raw(data))))
         except OSError:
             self._writable = False  # once is enough to learn that this store is not ours to write
+        return self._writable
 
     def stamps(self) -> Iterator[tuple[str, str | None]]:
         """Every result by its name, and its stamp; None where it cannot be read."""

@@ -25,6 +25,7 @@ from agentrace.journal.removal import delete, empty_trash, in_trash
 from agentrace.journal.segment import TEMPORARY
 from agentrace.journal.store_format import FILE as FORMAT_FILE
 from agentrace.journal.store_format import format_of
+from agentrace.store.away import archives, where
 from agentrace.store.derived import DIRECTORY, Derived, run_of
 from agentrace.store.opening import size_on_disk
 
@@ -123,7 +124,10 @@ def _of_lanes(root: Path) -> Iterator[Leftover]:
 
 def _derived(root: Path, is_current: IsCurrent) -> Iterator[Leftover]:
     directory = root / DIRECTORY
-    there = {*_names(Place(root).segments), *(run_id.hex() for run_id in runs_in_lanes(root))}
+    there = {
+        *_names(Place(root).segments),
+        *(run_id.hex() for run_id in (*runs_in_lanes(root), *where(archives(root)))),
+    }
     for name, stamp in Derived(root).stamps():
         run_id = run_of(name)
         is_gone = run_id is not None and run_id.hex() not in there

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from agentrace import events, journal
-from agentrace.errors import StoreError, StoreVersion
+from agentrace.errors import RunNotFound, StoreError, StoreVersion
 from agentrace.journal import Problem, RunEntry
 from agentrace.journal.lanes import Place
 from agentrace.journal.reading import open_sealed
 from agentrace.journal.run_directory import segment_paths
 from agentrace.journal.store_format import format_of
+from agentrace.store.away import Archive, archives, is_away, where
 from agentrace.store.derived import Derived, run_of
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
@@ -66,9 +67,33 @@ class Store:
     def _entries(self) -> list[RunEntry]:
         snapshot = self._snapshot
         try:
-            return snapshot.runs()
+            here = snapshot.runs()
         except OSError as error:
             raise _unreadable(self.root, error) from error
+        elsewhere = self._away.keys() - {entry.run_id for entry in here} if self._away else ()
+        if not elsewhere:
+            return here
+        return sorted([*here, *(RunEntry(run_id, "sealed") for run_id in elsewhere)], key=lambda one: one.run_id)
+
+    @cached_property
+    def _away(self) -> Mapping[bytes, Archive]:
+        return where(archives(self.root))
+
+    def archive_of(self, run_id: bytes) -> Path | None:
+        """The archive that a run is in; ``None`` if the store has it itself. Raises ``StoreError``."""
+        found = self._away.get(run_id) if self._away else None
+        return None if found is None or self._is_here(run_id) else Path(found.path)
+
+    def archived(self) -> dict[bytes, str]:
+        """The archive of each run that the store does not have itself. Raises ``StoreError``."""
+        return {run_id: found.path for run_id, found in self._away.items() if not self._is_here(run_id)}
+
+    def reachable(self) -> set[str]:
+        """The archives of such runs that are there now. Raises ``StoreError``."""
+        return {archive.path for archive in archives(self.root) if archive.is_there}
+
+    def _is_here(self, run_id: bytes) -> bool:
+        return (Place(self.root).segments / run_id.hex()).exists()
 
     def record(self, run_id: bytes) -> RunRecord:
         """One run. Raises ``RunNotFound``, and ``StoreError`` where it cannot be read."""
@@ -79,6 +104,11 @@ class Store:
         snapshot = self._snapshot
         try:
             return snapshot.record(run_id)
+        except RunNotFound:
+            archive = self._away.get(run_id)
+            if archive is None:
+                raise
+            return _archived(archive, run_id)
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -88,19 +118,35 @@ class Store:
 
     def fingerprint(self, run_id: bytes) -> str:
         """Equal for two moments between which a run that is over did not change: its segments and their sizes."""
-        sizes: list[str] = []
-        for path in segment_paths(Place(self.root).segments / run_id.hex()):
-            with contextlib.suppress(OSError):
-                sizes.append(f"{path.name}:{os.stat(path).st_size}")
-        return " ".join(sizes)
+        found = fingerprint(self.root, run_id)
+        archive = None if found else self._away.get(run_id)
+        return found if archive is None else archive.runs[run_id]
 
     def size_of(self, run_id: bytes) -> int:
-        """Bytes on the disk of what is sealed of a run."""
-        return size_on_disk(Place(self.root).segments / run_id.hex())
+        """Bytes on the disk of what is sealed of a run, here or in its archive."""
+        return size_on_disk(Place(self.archive_of(run_id) or self.root).segments / run_id.hex())
 
     def size(self) -> int:
         """Bytes of all files of the store."""
         return size_on_disk(self.root)
+
+
+def fingerprint(root: Path, run_id: bytes) -> str:
+    """The segments of a run and their sizes; empty if there is none."""
+    sizes: list[str] = []
+    for path in segment_paths(Place(root).segments / run_id.hex()):
+        with contextlib.suppress(OSError):
+            sizes.append(f"{path.name}:{os.stat(path).st_size}")
+    return " ".join(sizes)
+
+
+def _archived(archive: Archive, run_id: bytes) -> journal.Record:
+    try:
+        return open_sealed(Path(archive.path), run_id)
+    except RunNotFound:
+        raise is_away(archive, run_id) from None
+    except OSError as error:
+        raise _unreadable(Path(archive.path), error) from error
 
 
 def sealed_ids(root: Path) -> list[bytes]:

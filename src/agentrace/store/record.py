@@ -24,10 +24,11 @@ from agentrace.events import (
     Value,
     WorkflowStarted,
     decode,
+    decoded,
     is_readable,
 )
 from agentrace.exchanges import Recorded
-from agentrace.fold import ExchangeState, Folder, Trace
+from agentrace.fold import ExchangeState, Folder, StepState, Trace
 from agentrace.integrations.catalogue import integration
 from agentrace.integrations.declaration import Dialogue, Facts
 from agentrace.journal import Damage
@@ -38,6 +39,8 @@ from agentrace.store.references import tagged_throughout
 _BYTES: Final = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 """First byte of msgpack's byte strings, and how many bytes stand before their content."""
 
+_NOTICED: Final = frozenset({WorkflowStarted, StreamChunks, Logged, Scored})
+"""Types of events that are more to a record than what they fold into."""
 _RESPONSES: Final = 4_096
 """Responses of a run that are kept as JSON: what they mean is asked in turn, for different ends."""
 
@@ -129,7 +132,7 @@ class RunRecord:
     def events(self) -> list[AnyEvent | UnknownEvent]:
         """All events, in the order of seq. Raises ``CorruptRecord``."""
         try:
-            return [decode(data) for data in self._source.events()]
+            return decoded(self._source.events)
         except (msgspec.DecodeError, RecursionError) as error:
             raise _undecodable(self.run_id, error) from error
 
@@ -157,14 +160,23 @@ class RunRecord:
         """The states that the events fold into."""
         folder = Folder(self.run_id)
         for event in self.events:
-            folder.add(event)
-            if type(event) is WorkflowStarted and not is_readable(event.format):
-                raise _newer(self.run_id, event.format)
-            if type(event) is StreamChunks:
-                self._chunks.setdefault((event.step_id, event.exchange), []).append(event)
-            elif isinstance(event, (Logged, Scored)):
-                self._notes.setdefault(event.step_id, []).append(event)
+            if type(event) in _NOTICED:
+                self._notice(event)
+        folder.extend(self.events)
         return folder.trace()
+
+    def _notice(self, event: AnyEvent | UnknownEvent) -> None:
+        if isinstance(event, WorkflowStarted) and not is_readable(event.format):
+            raise _newer(self.run_id, event.format)
+        if isinstance(event, StreamChunks):
+            self._chunks.setdefault((event.step_id, event.exchange), []).append(event)
+        elif isinstance(event, (Logged, Scored)):
+            self._notes.setdefault(event.step_id, []).append(event)
+
+    @cached_property
+    def meant(self) -> Sequence[StepState]:
+        """The steps that may have a meaning (``MEANT``), in dispatch order."""
+        return [step for step in self.trace.steps.values() if step.dispatched.kind in MEANT]
 
     @property
     def interrupted(self) -> bool:
@@ -203,7 +215,7 @@ class RunRecord:
     def exchanges(self, step_id: int) -> list[Recorded]:
         """The exchanges of a step, as a wire plays them back, in order."""
         known = self.trace.exchanges.get(step_id, {})
-        return [self._recorded(state) for state in known.values()]
+        return [self._recorded(state) for state in known.values()] if known else []
 
     def responses(self, step_id: int) -> list[Any]:
         """The JSON of the last response that a step got: whole, or the events of a stream; empty if there is none.
@@ -234,7 +246,7 @@ class RunRecord:
 
     def facts_versions(self) -> dict[str, str]:
         """The integrations that captured the run's model calls, and the version of what they tell."""
-        names = {step.dispatched.integration for step in self.trace.steps.values() if step.kind in MEANT}
+        names = {step.dispatched.integration for step in self.meant}
         return {name: facts_version(name) for name in sorted(names)}
 
     def _read_facts(self, step_id: int, request: bool) -> Facts | None:
@@ -252,7 +264,8 @@ class RunRecord:
 
     def _parts(self, step_id: int, exchange: int) -> Sequence[StreamChunks]:
         assert self.trace.run.id == self.run_id  # folding is what sorts the chunks by step
-        return sorted(self._chunks.get((step_id, exchange), ()), key=lambda part: part.first)
+        parts = self._chunks.get((step_id, exchange))
+        return sorted(parts, key=lambda part: part.first) if parts else ()
 
     def _recorded(self, state: ExchangeState) -> Recorded:
         answered, ended = state.answered, state.ended

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
 import msgspec
 
@@ -16,8 +17,14 @@ from agentrace.journal.removal import damaged_of, delete, empty_trash, in_trash,
 from agentrace.journal.store_format import format_of
 from agentrace.store.derived import Derived
 
-Watch = Callable[[bytes], object]
-"""Told each run that has gone."""
+Watch = Callable[[float], object]
+"""Told how much more of one run is done; for each run that adds up to 1."""
+TAKING: Final = 0.2
+"""The share of a run's time after which nobody sees it any more; the rest is deleting."""
+
+
+def unwatched(_: float) -> None:
+    """Progress that nobody looks at."""
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -35,7 +42,7 @@ def held(root: Path) -> dict[bytes, bool]:
     return runs_in_lanes(root)
 
 
-def remove(root: Path, groups: Sequence[Sequence[bytes]], watch: Watch = lambda run_id: None) -> Removal:
+def remove(root: Path, groups: Sequence[Sequence[bytes]], watch: Watch = unwatched) -> Removal:
     """Remove the runs of each group, in this order, or none of the group.
 
     What dead processes left in lanes is sealed first. Raises ``StoreError`` where the store cannot be written.
@@ -53,8 +60,8 @@ def remove(root: Path, groups: Sequence[Sequence[bytes]], watch: Watch = lambda 
                 continue
             for run_id in take_away(root, group):
                 removed.append(run_id)
-                watch(run_id)
-        shared = finish_removals(root) if removed else []
+                watch(TAKING)
+        shared = finish_removals(root, watch=watch) if removed else []
     except StoreError:
         raise
     except OSError as failure:
@@ -65,7 +72,7 @@ def remove(root: Path, groups: Sequence[Sequence[bytes]], watch: Watch = lambda 
     return Removal(removed, kept, shared)
 
 
-def finish_removals(root: Path, timeout: float | None = None) -> list[Path]:
+def finish_removals(root: Path, timeout: float | None = None, watch: Watch = unwatched) -> list[Path]:
     """Delete what is in the trash, and what belonged to it; the damaged files that had to be left.
 
     Stops after ``timeout`` seconds; the next call goes on from there. Raises OSError.
@@ -82,6 +89,7 @@ def finish_removals(root: Path, timeout: float | None = None) -> list[Path]:
             path.parent.rmdir()  # unless there are others in it
     Derived(root).forget(gone)
     for _ in empty_trash(root, trash):
+        watch(1 - TAKING)
         if deadline is not None and monotonic() > deadline:
             break
     return shared

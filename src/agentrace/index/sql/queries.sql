@@ -104,3 +104,15 @@ LEFT JOIN (
 LEFT JOIN (
     SELECT run_key, count(*) AS events FROM event_rows WHERE run_key IN (SELECT unnest($run_keys)) GROUP BY run_key
 ) e USING (run_key);
+
+-- name: noted
+SELECT value FROM meta WHERE key = $key;
+
+-- name: forget_noted
+DELETE FROM meta WHERE key = $key;
+
+-- name: note
+INSERT INTO meta VALUES ($key, $value);
+
+-- name: forget_archives
+DELETE FROM archive_rows;

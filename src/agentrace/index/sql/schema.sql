@@ -28,6 +28,12 @@ CREATE TABLE mark_rows (
     mark            BLOB NOT NULL           -- 16 bytes
 );
 
+-- Where runs are that are archived.
+CREATE TABLE archive_rows (
+    run_id          UUID NOT NULL,
+    archive         VARCHAR NOT NULL        -- a directory
+);
+
 -- One row for each run.
 CREATE TABLE run_rows (
     run_key         UINTEGER NOT NULL,

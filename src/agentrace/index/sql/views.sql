@@ -13,8 +13,8 @@ SELECT
     replayable, because, caveats,
     steps, failed_steps, retries, inferred, input_tokens, output_tokens, models, kinds, events,
     argv, cwd, pid, python, platform, timezone, sdk, format, redaction, durability, git_commit, git_dirty, libraries,
-    started_ts, duration_ns, run_key
-FROM run_rows;
+    archive, started_ts, duration_ns, run_key
+FROM run_rows LEFT JOIN archive_rows USING (run_id);
 
 -- Steps with the run that they are of.
 CREATE VIEW steps AS

@@ -1,0 +1,149 @@
+"""Moving runs into an archive. Whatever happens in between, each run is in the store or in the archive, or in both.
+
+1. the segments are copied, and compared with the copy
+2. their rows are written as Parquet
+3. the store notes that the archive has them: from here on they count as archived
+4. the store's own segments are removed
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentrace import events, journal
+from agentrace.errors import StoreError
+from agentrace.index import Watching
+from agentrace.journal.disk import write_new
+from agentrace.journal.lane_reading import runs_in_lanes
+from agentrace.journal.lanes import Place
+from agentrace.journal.removal import empty_trash, in_trash, take_away
+from agentrace.query import Runs
+from agentrace.retention import columns
+from agentrace.retention.copying import copy_run
+from agentrace.store import Store
+from agentrace.store.away import Archive, archives, note
+from agentrace.store.opening import fingerprint, sealed_ids
+
+NAME: Final = "archive-name"
+_HEX: Final = 32
+Watch = Callable[[float], object]
+"""Told how many more runs are done."""
+
+
+class Archived(Struct, frozen=True):
+    """What archiving did."""
+
+    path: Path
+    moved: list[bytes]
+    size: int
+    """Bytes of the segments that were moved."""
+    left: list[bytes]
+    """Runs that were left, because a process still has something of them."""
+
+
+def archive(
+    source: Store,
+    target: Path,
+    groups: Sequence[Sequence[bytes]],
+    watch: Watch,
+    watching: Watching = Watching(),  # noqa: B008
+) -> Archived:
+    """Move runs into the archive at ``target``, which is made if it is not there: all of a group, or none of it.
+
+    Raises ``StoreError`` where one of the two cannot be written or the copy is not what was copied.
+    """
+    root, target = source.root, target.absolute()
+    _refuse_inside(root, target)
+    try:
+        journal.recover(root, tombstone=events.tombstone)
+        busy = runs_in_lanes(root)
+        free = [run_id for group in groups if not busy.keys() & group for run_id in group]
+        left = [run_id for group in groups if busy.keys() & group for run_id in group]
+        moving = [run_id for run_id in free if source.archive_of(run_id) is None]
+        known = _known(root, target)
+        if not moving:
+            return Archived(target, [], 0, left)
+        size = 0
+        for run_id in moving:
+            size += copy_run(root, target, run_id)
+            watch(1)
+        columns.write(source, target, moving, f"{time.time_ns()}-{os.urandom(4).hex()}", watching)
+        _summarise(source, moving)
+        stamps = {run_id: fingerprint(root, run_id) for run_id in moving}
+        note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))
+        _let_go(root, moving)
+    except OSError as error:
+        raise _failed(error) from error
+    return Archived(target, moving, size, left)
+
+
+def attach(source: Store, target: Path) -> Archive:
+    """Let a store know an archive: one that was moved, or another one's. Raises ``StoreError``."""
+    target = target.absolute()
+    if not (target / NAME).is_file():
+        raise StoreError(f"{target} is no archive", do="`agentrace archive --to DIR` makes one", slug="archive")
+    try:
+        known = _known(source.root, target)
+        there = sealed_ids(target)
+        ours = {run_id: known.runs.get(run_id) or fingerprint(target, run_id) for run_id in there}
+        told = replace(known, path=os.fspath(target), runs=ours)
+        note(source.root, told)
+    except OSError as error:
+        raise _failed(error) from error
+    return told
+
+
+def default_archive(root: Path) -> Path | None:
+    """The archive that a store used, if it is one only. Raises ``StoreError``."""
+    known = archives(root)
+    return Path(known[0].path) if len(known) == 1 else None
+
+
+def _refuse_inside(root: Path, target: Path) -> None:
+    if target.resolve().is_relative_to(root.resolve()):
+        raise StoreError(
+            f"the archive {target} would be inside the store {root}", do="name a directory elsewhere", slug="archive"
+        )
+
+
+def _known(root: Path, target: Path) -> Archive:
+    """What a store knows of the archive at a path, which is made if it is not there."""
+    Place(target).prepare()
+    path = target / NAME
+    if not path.exists():
+        write_new(path, f"{os.urandom(_HEX // 2).hex()}\n".encode())
+    name = path.read_text("ascii", "replace").strip()
+    if len(name) != _HEX or not all(digit in "0123456789abcdef" for digit in name):
+        raise StoreError(f"{path} names no archive", do="remove that file, if the directory is one", slug="archive")
+    found = next((one for one in archives(root) if one.name == name), None)
+    return found or Archive(name, os.fspath(target), {})
+
+
+def _summarise(source: Store, run_ids: Sequence[bytes]) -> None:
+    """Keep what lists tell of these runs, for the time when the archive cannot be reached."""
+    runs = Runs(source)
+    for run_id in run_ids:
+        runs.summary(run_id)
+
+
+def _let_go(root: Path, run_ids: Sequence[bytes]) -> None:
+    """Remove the segments that the store has itself; what was derived from them stays."""
+    taken = set(take_away(root, run_ids))
+    ours = [path for path, run_id in in_trash(root).items() if run_id in taken]
+    for _ in empty_trash(root, ours):
+        pass
+
+
+def _failed(error: OSError) -> StoreError:
+    return StoreError(
+        f"the runs could not be moved: {error.strerror or error}",
+        do="make room, or make both directories writable; nothing is lost, and trying again goes on",
+        slug="archive",
+    )

@@ -1,0 +1,55 @@
+"""The Parquet files of an archive: what its runs are as rows, for tools that read nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from agentrace.index import Watching, copy_out, opened, rewrite_without
+from agentrace.journal.disk import sync_directory
+from agentrace.store import Store
+
+DIRECTORY: Final = "parquet"
+VIEWS: Final = ("runs", "steps", "events", "messages", "texts")
+"""The views of the index that are written, each into a directory of its name."""
+
+
+def write(source: Store, target: Path, run_ids: Sequence[bytes], batch: str, watching: Watching) -> None:
+    """Write the rows of these runs, one file for each view. Raises ``StoreError`` and OSError."""
+    with opened(source, watching) as session:
+        for view in VIEWS:
+            path = _place(target, view) / f"{batch}.parquet"
+            new = path.with_name(f".{path.name}.tmp")
+            copy_out(session, view, run_ids, new)
+            _publish(new, path)
+
+
+def leave_out(target: Path, run_ids: Sequence[bytes]) -> None:
+    """Write the files again that have rows of these runs, without them. Raises ``StoreError`` and OSError."""
+    for view in VIEWS:
+        for path in sorted(_place(target, view).glob("*.parquet")):
+            new = path.with_name(f".{path.name}.tmp")
+            left = rewrite_without(path, run_ids, new)
+            if left is None:
+                continue
+            if left:
+                _publish(new, path)
+            else:
+                new.unlink()
+                path.unlink()
+
+
+def _place(target: Path, view: str) -> Path:
+    directory = target / DIRECTORY / view
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def _publish(new: Path, path: Path) -> None:
+    os.chmod(new, 0o600)
+    with open(new, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(new, path)
+    sync_directory(path.parent)
