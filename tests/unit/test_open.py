@@ -340,7 +340,7 @@ def test_a_notebook_shows_a_bounded_table(tmp_path: Path) -> None:
     parser = Tags()
     parser.feed(recordings.runs()._repr_html_())
 
-    assert "the first 20 runs; 35 more columns" in parser.text
+    assert "the first 20 runs; 36 more columns" in parser.text
     assert recordings.runs(limit=1)._repr_html_().count("<tr>") == 2
     assert repr(recordings.runs()).splitlines()[0] == "<25 runs>"
     assert repr(recordings.runs()).splitlines()[-1] == "  and 15 more"

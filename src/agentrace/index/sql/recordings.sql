@@ -51,7 +51,7 @@ SELECT
     session_id, tenant, workspace, project, operator, tags, mode, source_run_id, verdict, parent_run_id, parent_step_id,
     is_job, sample_rate, replayable, because, caveats, steps, failed_steps, retries, inferred, input_tokens,
     output_tokens, models, kinds, events, argv, cwd, pid, python, platform, timezone, sdk, format, redaction, durability,
-    git_commit, git_dirty, libraries
+    git_commit, git_dirty, libraries, archive
 FROM runs JOIN chosen USING (run_key)
 ORDER BY run_id DESC
 LIMIT $number::BIGINT;
