@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import pytest
 
 import agentrace
 from agentrace.archive import export
-from agentrace.errors import AgentraceError, AgentraceWarning, ConfigError, TraceFileError
+from agentrace.errors import AgentraceError, AgentraceWarning, ConfigError, CorruptRecord, RunNotFound, TraceFileError
 from agentrace.index.database import FILE
 from agentrace.query import Runs
 from tests.unit.recorded_runs import Process
@@ -106,6 +107,37 @@ def test_what_was_finished_before_a_question_is_in_its_answer(tmp_path: Path) ->
     run.end(3)
     process.close()
     assert recordings["live"].status == "completed"
+
+
+def test_a_run_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    process = Process(store(tmp_path, 2))
+    newer = process.run("newer", after_ms=60, number=60, format="9.0")
+    newer.done(newer.step("tool", "lookup", 1), 2)
+    newer.end(3)
+    process.close()
+    recordings = agentrace.open(tmp_path)
+
+    assert [(run.status, run.step_count) for run in recordings] == [("unreadable", 0), *[("completed", 1)] * 2]
+    assert [step.output for step in recordings.steps()] == [1, 0]
+    assert "version 9.0" in recordings.run().error
+    with pytest.raises(CorruptRecord, match="version 9.0"):
+        len(recordings.run().steps())
+    assert "version 9.0" in repr(recordings.run().steps())
+
+
+def test_a_run_that_is_removed_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    recordings = agentrace.open(store(tmp_path, 3))
+    runs, steps = recordings.runs(), recordings.steps()
+    assert (len(runs), len(steps)) == (3, 3)
+
+    removed = runs[1]
+    shutil.rmtree(tmp_path / "segments" / removed.id.replace("-", ""))
+
+    assert [run.name for run in runs] == ["run-2", "run-0"]
+    assert [step.output for step in steps] == [2, 0]
+    with pytest.raises(RunNotFound):
+        runs[1]
+    assert (removed.name, removed.status) == ("run-1", "completed")
 
 
 def test_nothing_holds_the_index_between_questions(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, overload
 
-from agentrace.errors import AgentraceError
+from agentrace.errors import AgentraceError, RunNotFound
 from agentrace.index.answers import Column, Query, arrays, columns, rows, stream
 from agentrace.reading.drawing import brief, counted, html_table
 from agentrace.reading.frames import arrow_table, library, pandas_frame, polars_frame
@@ -36,6 +37,11 @@ class Items(Sequence[T]):
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def __iter__(self) -> Iterator[T]:
+        for key in self._keys:
+            with suppress(RunNotFound):  # removed since
+                yield self._make(key)
 
     @overload
     def __getitem__(self, at: int) -> T: ...
