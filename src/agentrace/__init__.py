@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from agentrace.errors import AgentraceError, ReplayDivergence
     from agentrace.integrations.asgi import ASGIMiddleware
     from agentrace.integrations.wsgi import WSGIMiddleware
+    from agentrace.reading.opening import open  # noqa: A004
+    from agentrace.reading.recordings import Recordings
     from agentrace.runtime import Status, flush, init, shutdown, status
     from agentrace.runtime.block import replay
     from agentrace.runtime.notebook import load_ipython_extension, unload_ipython_extension
@@ -57,6 +59,8 @@ _HOMES = {
     "agentrace.errors": ("AgentraceError", "ReplayDivergence"),
     "agentrace.integrations.asgi": ("ASGIMiddleware",),
     "agentrace.integrations.wsgi": ("WSGIMiddleware",),
+    "agentrace.reading.opening": ("open",),
+    "agentrace.reading.recordings": ("Recordings",),
     "agentrace.runtime.block": ("replay",),
     "agentrace.runtime.notebook": ("load_ipython_extension", "unload_ipython_extension"),
     "agentrace.runtime": ("Status", "flush", "init", "shutdown", "status"),
@@ -67,6 +71,7 @@ __all__ = [
     "ASGIMiddleware",
     "AgentraceError",
     "Codec",
+    "Recordings",
     "ReplayDivergence",
     "Status",
     "WSGIMiddleware",
@@ -82,6 +87,7 @@ __all__ = [
     "log",
     "model",
     "now",
+    "open",
     "planner",
     "random",
     "replay",

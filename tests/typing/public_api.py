@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, assert_type, overload
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from agentrace import (
     AgentraceError,
     ASGIMiddleware,
     Codec,
+    Recordings,
     ReplayDivergence,
     Status,
     WSGIMiddleware,
@@ -28,6 +30,21 @@ from agentrace import (
     tool,
     trace,
     validator,
+)
+from agentrace.reading import (
+    Branch,
+    Error,
+    Event,
+    Exchange,
+    Kind,
+    Listing,
+    Match,
+    Message,
+    Note,
+    Run,
+    Score,
+    Step,
+    Table,
 )
 
 T = TypeVar("T")
@@ -305,3 +322,48 @@ agentrace.unload_ipython_extension(object())
 codec = Codec("picture/1", encode=repr, decode=eval)
 assert_type(codec, Codec)
 assert_type(codec.name, str)
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+kinds: list[Kind] = ["model", "tool"]
+with agentrace.open() as recordings:
+    assert_type(recordings, Recordings)
+    assert_type(recordings.path, Path)
+    assert_type(recordings.run(), Run)
+    assert_type(recordings["@last~2"], Run)
+    assert_type(recordings.step("@last:7"), Step)
+    assert_type(recordings.runs(status="failed", since=timedelta(days=1), tag=["eu"], limit=5), Listing[Run])
+    assert_type(recordings.runs(status=["failed", "aborted"], until=datetime.now(UTC), text="refund")[0], Run)
+    assert_type(recordings.runs()[:3], Sequence[Run])
+    assert_type(recordings.steps(kind=kinds, status="ok", model="mini"), Listing[Step])
+    assert_type(recordings.messages(role="user"), Listing[Message])
+    assert_type(recordings.events(type="Scored"), Listing[Event])
+    assert_type(recordings.search("refund"), Listing[Match])
+    assert_type(recordings.sql("SELECT 1 AS one WHERE 1 < $least", least=2), Table)
+    assert_type(recordings.sql("SELECT 1 AS one")[0], dict[str, Any])
+    assert_type([one.name for one in recordings], list[str])
+    assert_type(len(recordings), int)
+
+recorded = agentrace.open("shop.agentrace").run("checkout")
+assert_type(recorded.id, str)
+assert_type(recorded.started, datetime | None)
+assert_type(recorded.duration, timedelta | None)
+assert_type(recorded.tokens.input, int)
+assert_type(recorded.replayable.yes, bool)
+assert_type(recorded.tags, Sequence[str])
+assert_type(recorded.children, Sequence[Run])
+assert_type(recorded.tree(), Sequence[Branch])
+assert_type(recorded.notes, Sequence[Note])
+assert_type(recorded.scores[0], Score)
+called = recorded.steps(kind="tool", name="look*").to_dicts()
+assert_type(called, list[dict[str, Any]])
+one = recorded.step(1)
+assert_type(one.parent, Step | None)
+assert_type(one.children, Sequence[Step])
+assert_type(one.error, Error | None)
+assert_type(one.first_chunk, timedelta | None)
+assert_type(one.exchanges, Sequence[Exchange])
+assert_type(one.messages[0].tool_calls[0].name, str)
+agentrace.open(Path("store")).close()
+agentrace.open(home="store").close()
