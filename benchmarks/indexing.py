@@ -6,6 +6,7 @@ from typing import Final
 
 from benchmarks.children import ROOT, run, store
 from benchmarks.figures import Effort, Figure, Unsound
+from benchmarks.opening import once
 from benchmarks.stores import Template, write_runs
 
 TEMPLATE: Final = ROOT / "tests" / "golden" / "traces" / "v1-travel-of-1.1.agentrace"
@@ -13,6 +14,9 @@ _RUNS: Final = 100
 _STEPS: Final = 1_000
 _ROWS: Final = 500_000
 _EVENTS_A_RUN: Final = 10_000
+
+_LISTS: Final = {"ls": 300, "ls --model gpt-5-mini --tokens >1k": 300, "search Rome": None}
+"""Commands and their bounds in ms."""
 
 _QUESTIONS: Final = {
     "timeline": "its timeline of {events:,} events, one run among {total:,} events",
@@ -25,7 +29,27 @@ _QUESTIONS: Final = {
 
 def measure(effort: Effort) -> list[Figure]:
     """Events indexed a second, rows written a second, and questions to an index of ten million events."""
-    return [*_written(effort), *_asked(effort)]
+    return [*_written(effort), *_listed(effort), *_asked(effort)]
+
+
+def _listed(effort: Effort) -> list[Figure]:
+    runs = effort.calls(10_000)
+    took: dict[str, list[float]] = {}
+    with store() as home:
+        write_runs(home, Template(TEMPLATE), runs, 10)
+        for _ in range(effort.rounds(7) + 1):  # the first one reads what the others have kept
+            for arguments in _LISTS:
+                took.setdefault(arguments, []).append(once(effort, home, *arguments.split(), expects="agent-")[0])
+    return [
+        Figure(
+            promise=f"`agentrace {arguments}` of {runs:,} runs",
+            unit="ms",
+            below=bound,
+            values=took[arguments][1:],
+            how="wall time of the command, nothing new since the last one",
+        )
+        for arguments, bound in _LISTS.items()
+    ]
 
 
 def _written(effort: Effort) -> list[Figure]:

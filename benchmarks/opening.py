@@ -29,8 +29,8 @@ def _ten_thousand(effort: Effort) -> list[Figure]:
     with _recorded(effort, calls) as home:
         shown = [_first(effort, home, "show", "@last") for _ in range(effort.rounds(7))]
         all_of_it = [_first(effort, home, "show", "@last", "--all") for _ in range(effort.rounds(7))]
-        _once(effort, home, "ls")
-        listed = [_once(effort, home, "ls")[0] for _ in range(effort.rounds(7))]
+        once(effort, home, "ls")
+        listed = [once(effort, home, "ls")[0] for _ in range(effort.rounds(7))]
     return [
         _time(f"`agentrace show` of a run of {calls:,} steps", shown, 300, "wall time of the command, store sealed"),
         _time("the same with `--all`", all_of_it, None, "the same"),
@@ -70,13 +70,13 @@ def _recorded(effort: Effort, calls: int) -> Generator[Path, None, None]:
 
 
 def _first(effort: Effort, home: Path, *arguments: str) -> tuple[float, float]:
-    """The same as ``_once``, where nothing is kept of an earlier look."""
+    """The same as ``once``, where nothing is kept of an earlier look."""
     shutil.rmtree(home / "derived", ignore_errors=True)
-    return _once(effort, home, *arguments)
+    return once(effort, home, *arguments)
 
 
-def _once(effort: Effort, home: Path, *arguments: str) -> tuple[float, float]:
-    """Milliseconds, and megabytes at the peak."""
+def once(effort: Effort, home: Path, *arguments: str, expects: str = "traced-calls") -> tuple[float, float]:
+    """Milliseconds that a command takes, and megabytes at its peak; its output has to hold what is expected."""
     command = [agentrace_command(), *arguments]
     with open(home.parent / "out", "w+") as out, open(home.parent / "err", "w+") as err:
         start = time.perf_counter()
@@ -89,7 +89,7 @@ def _once(effort: Effort, home: Path, *arguments: str) -> tuple[float, float]:
         out.seek(0)
         err.seek(0)
         text = out.read()
-        if status or "traced-calls" not in text:
+        if status or expects not in text:
             raise Unsound(f"{' '.join(command)} ended with {process.returncode}:\n{text[-500:]}{err.read()[-2000:]}")
     return took, used.ru_maxrss / 1e3
 
