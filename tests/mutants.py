@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.mutant import Mutant
 from tests.mutants_concurrency import CONCURRENCY
+from tests.mutants_of_asking import MUTANTS_OF_ASKING
 from tests.mutants_of_callables import CALLABLES
 from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
 from tests.mutants_of_requests import MUTANTS_OF_REQUESTS
@@ -30,6 +31,7 @@ COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md
 
 MUTANTS = (
     *CONCURRENCY,
+    *MUTANTS_OF_ASKING,
     Mutant(
         "a secret in a text leaf is written",
         "canonical/encoding.py",

@@ -31,7 +31,8 @@ def view_name(kind: type[Struct]) -> str:
 
 
 def _view(kind: type[Struct]) -> str:
-    name, first = view_name(kind), (kind.__doc__ or "").strip().splitlines()[0]
+    name = view_name(kind)
+    first = re.split(r"(?<=[.:;]) ", " ".join((kind.__doc__ or "").split()))[0]
     columns = ",\n".join(_columns(kind))
     said = f"-- {first}\n" if first else ""
     return (

@@ -18,6 +18,7 @@ import msgspec
 from agentrace.config import Settings, expects, variable
 from tests.docs.cli_page import cli_page
 from tests.docs.event_views import event_views
+from tests.docs.querying_page import querying_page
 from tests.docs.trace_file_page import trace_file_page
 from tests.docs.trace_page import trace_page
 
@@ -88,6 +89,7 @@ PAGES: dict[str, Callable[[], str]] = {
         GENERATED.format(source="src/agentrace/events.py and canonical/tags.py") + trace_page()
     ),
     "trace-file.md": lambda: GENERATED.format(source="src/agentrace/archive and tests/docs") + trace_file_page(),
+    "querying.md": lambda: GENERATED.format(source="src/agentrace/index/sql and tests/docs") + querying_page(),
     "../src/agentrace/index/sql/event_views.sql": event_views,
     "cli.md": lambda: GENERATED.format(source="the commands in src/agentrace/cli") + cli_page(),
 }
@@ -100,6 +102,7 @@ def main(arguments: list[str]) -> int:
     for name in stale:
         print(f"docs/{name} is out of date" if "--check" in arguments else f"docs/{name} written")
         if "--check" not in arguments:
+            (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
             (DOCS / name).write_text(PAGES[name]())
     return 1 if stale and "--check" in arguments else 0
 

@@ -165,11 +165,13 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
 def test_a_stale_page_is_found_and_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(generate, "DOCS", tmp_path)
-    (tmp_path / "settings.md").write_text("old")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    monkeypatch.setattr(generate, "DOCS", docs)
+    (docs / "settings.md").write_text("old")
 
     assert generate.main(["--check"]) == 1
-    assert (tmp_path / "settings.md").read_text() == "old"
+    assert (docs / "settings.md").read_text() == "old"
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0
     assert "docs/settings.md is out of date" in capsys.readouterr().out

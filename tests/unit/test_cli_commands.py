@@ -54,9 +54,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["lss"], "No such command 'lss'. Did you mean 'ls'?"),
         (
             ["frobnicate"],
-            "No such command 'frobnicate'. The commands are run, replay, ls, show, tail, to-test, export, import, rm, gc, verify, doctor, path, completion.",
+            f"No such command 'frobnicate'. The commands are {', '.join(COMMANDS)}.",
         ),
-        (["ls", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
+        (["doctor", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
         (["ls", "-n", "0"], "0 is not in the range x>=1."),
         (["verify", "@last", "--all"], "Name runs, or say --all, but not both."),
         (["show", "a", "b"], "Got unexpected extra argument"),

@@ -33,13 +33,14 @@ def test_each_look_tells_what_came_since_the_last(tmp_path: Path) -> None:
     run.event(events.Scored, 0, 5, "care", 0.5)
     looks.append(following.look())
     run.end(9)
-    looks.append(following.look())
+    looks += [following.look(), following.look()]
 
     assert [names(look) for look in looks] == [
         ["run_began agent"],
         [],
         ["step_began agent 1 running"],
         ["step_ended agent 1 ok", "noted agent"],
+        [],
         ["run_ended agent completed"],
     ]
     assert following.over
@@ -167,10 +168,39 @@ def test_two_runs_are_followed_at_once_and_both_have_to_end(tmp_path: Path) -> N
     following.look()
 
     one.end(2)
-    first, over = names(following.look()), following.over
+    first, over = names([*following.look(), *following.look()]), following.over
     other.end(3)
-    second = names(following.look())
+    second = names([*following.look(), *following.look()])
 
     assert (following.several, over, following.over) == (True, False, True)
     assert (first, second) == (["run_ended one completed"], ["run_ended other completed"])
     process.close()
+
+
+def test_a_run_that_is_over_before_anybody_looks_is_told(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    run = process.run("agent", after_ms=YEARS)
+    following = Following(tmp_path, [run.id])
+    following.look()
+
+    short, other = Process(tmp_path), Process(tmp_path)
+    child = short.run("child", after_ms=YEARS, number=7, parent=run.parent(0))
+    child.done(child.step("tool", "search", 1), 2)
+    child.end(3)
+    other.run("other", after_ms=YEARS, number=8).end(3)
+    short.close()
+    other.close()
+    told = following.look()
+
+    assert names(told) == [
+        "run_began child",
+        "step_began child 1 running",
+        "step_ended child 1 ok",
+        "run_ended child completed",
+    ]
+    assert {one.root for one in told} == {run.id}
+    process.close()
+
+
+YEARS = 100 * 365 * 86_400_000
+"""Milliseconds by which a run begins after the clock of any machine that runs these tests."""

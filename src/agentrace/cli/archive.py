@@ -10,9 +10,10 @@ import click
 
 from agentrace.cli.choosing import Chosen, Group, choosing_options, groups_of, matching, named_run, store_of, told_lines
 from agentrace.cli.escaping import json_text, plain
-from agentrace.cli.ls import unique_digits
+from agentrace.cli.indexed import watching
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
+from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.ids import format_run_id
@@ -113,7 +114,7 @@ def _target(store: Store, given: Path | None) -> Path:
 def _archived(store: Store, target: Path, groups: Sequence[Group]) -> Archived:
     members = [[head.run_id for head in group.members] for group in groups]
     with Progress("archiving", "run", sum(map(len, members))) as progress:
-        return archive(store, target, members, progress.advance)
+        return archive(store, target, members, progress.advance, watching("indexing"))
 
 
 def _json(group: Group, run_id: bytes, done: Archived) -> dict[str, Any]:

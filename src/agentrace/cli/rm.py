@@ -13,9 +13,9 @@ import click
 from agentrace.cli.choosing import WHY, Chosen, Group, choosing_options, groups_of, matching, named_run, store_of
 from agentrace.cli.choosing import told_lines as group_lines
 from agentrace.cli.escaping import json_text, plain
-from agentrace.cli.ls import unique_digits
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
+from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.ids import format_run_id

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agentrace.errors import StoreError
 from agentrace.ids import format_run_id
 from agentrace.index import database
+from agentrace.index.engine import engine
 
 if TYPE_CHECKING:
     from agentrace.index.opening import Session
@@ -44,7 +45,7 @@ def rewrite_without(path: Path, run_ids: Sequence[bytes], new: Path) -> int | No
 
 
 def _copy(connection: Any, query: str, parameters: dict[str, Any], path: Path) -> None:
-    import duckdb
+    duckdb = engine()
 
     target = str(path).replace("'", "''")
     try:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from agentrace import fold
 from agentrace.errors import StoreError
+from agentrace.index.engine import engine
 from agentrace.index.statements import statement, statements
 from agentrace.query import DERIVED_VERSION
 
@@ -104,7 +105,7 @@ def copied(root: Path) -> Generator[duckdb.DuckDBPyConnection]:
 
 def check_throughout(connection: duckdb.DuckDBPyConnection) -> None:
     """Read every row, so that damage shows. Raises ``Outdated``."""
-    import duckdb
+    duckdb = engine()
 
     try:
         tables: list[Any] = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
@@ -141,13 +142,12 @@ def written_ns(root: Path) -> int:
 
 
 def _connect(target: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    return duckdb.connect(target, read_only=read_only, config=_SETTINGS)
+    connection: duckdb.DuckDBPyConnection = engine().connect(target, read_only=read_only, config=_SETTINGS)
+    return connection
 
 
 def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    import duckdb
+    duckdb = engine()
 
     try:
         return _connect(os.fspath(path), read_only=read_only)
@@ -180,7 +180,7 @@ def _made(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 
 def _check(connection: duckdb.DuckDBPyConnection) -> None:
-    import duckdb
+    duckdb = engine()
 
     try:
         found: list[Any] = connection.execute("SELECT value FROM meta WHERE key = 'stamp'").fetchall()

@@ -7,8 +7,7 @@ there may always be something new; then a pass that began after one's own beginn
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -49,14 +48,21 @@ def segment_stamps(root: Path) -> dict[bytes, str]:
     return stamps
 
 
-def this_pass(entries: Sequence[RunEntry], stamps: Mapping[bytes, str], archives: Collection[str] = ()) -> Pass:
-    """What a pass that begins now would find; ``archives`` are those that can be reached."""
-    began = time.monotonic_ns()
+def this_pass(began: int, root: Path, entries: Sequence[RunEntry], archives: Collection[str] = ()) -> Pass:
+    """What a pass finds that began then, before ``entries`` were listed; ``archives`` are those that can be reached.
+
+    Segments come to a run only while it is in a lane, and whole runs come and go by the directory that they are in.
+    """
     if any(entry.state == "live" for entry in entries):
         return Pass("", began, _boot())
-    digest = blake3("\n".join([STAMP, *sorted(archives), ""]).encode())
+    try:
+        changed = os.stat(root / "segments").st_mtime_ns
+    except OSError:
+        changed = 0
+    digest = blake3("\n".join([STAMP, str(changed), *sorted(archives), ""]).encode())
     for entry in entries:
-        digest.update(f"{entry.run_id.hex()} {entry.state} {stamps.get(entry.run_id, '')}\n".encode())
+        digest.update(entry.run_id)
+        digest.update(entry.state.encode())
     return Pass(digest.hexdigest(), began, _boot())
 
 

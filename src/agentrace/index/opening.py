@@ -14,6 +14,7 @@ the date of that copy is told.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from msgspec import Struct
 from agentrace.errors import StoreError
 from agentrace.index import database, freshness
 from agentrace.index.database import Held, Outdated, Stale
+from agentrace.index.engine import engine
 from agentrace.index.indexing import Indexed, Indexer, Progress
 from agentrace.index.leases import Waiting, lease, silent
 from agentrace.query import RunsSource
@@ -86,7 +88,7 @@ def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa:
             ) from held
         database.remove(source.root)
         freshness.forget(source.root)
-        return _bring_up_to_date(source, watching)
+        return _bring_up_to_date(source.root, watching)
 
 
 def _has_place(source: Store) -> bool:
@@ -96,7 +98,7 @@ def _has_place(source: Store) -> bool:
 
 def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     root = source.root
-    wanted = freshness.this_pass(source.entries, freshness.segment_stamps(root), source.reachable())
+    wanted = freshness.this_pass(time.monotonic_ns(), root, source.entries, source.reachable())
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
         if not freshness.is_covered(root, wanted):
@@ -128,18 +130,19 @@ def _index(source: Store, wanted: freshness.Pass, watching: Watching) -> Indexed
     with lease(source.root, alone=True, waiting=watching.waiting):
         if freshness.is_covered(source.root, wanted):
             return None
-        return _bring_up_to_date(Store(source.root), watching)
+        return _bring_up_to_date(source.root, watching)
 
 
-def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
+def _bring_up_to_date(root: Path, watching: Watching) -> Indexed:
     """Index what is new; the caller holds the index alone. A damaged index is made again. Raises ``Held``."""
-    import duckdb
+    duckdb = engine()
 
     for attempt in range(2):
-        stamps = freshness.segment_stamps(source.root)
-        now = freshness.this_pass(source.entries, stamps, source.reachable())
-        connection = _writable(source.root)
+        began, source = time.monotonic_ns(), Store(root)
+        now = freshness.this_pass(began, root, source.entries, source.reachable())
+        connection = _writable(root)
         try:
+            stamps = freshness.segment_stamps(root)
             indexer = Indexer(connection, source, stamps, watching.progress, watching.processes)
             done = indexer.work()
             indexer.tell_archives(source.archived())
@@ -147,10 +150,10 @@ def _bring_up_to_date(source: Store, watching: Watching) -> Indexed:
         except duckdb.Error as error:
             connection.close()
             if attempt or not database.is_damage(error):
-                raise database.unusable(source.root, error) from error
-            database.remove(source.root)
+                raise database.unusable(root, error) from error
+            database.remove(root)
             continue
-        freshness.note(source.root, now, indexer.facts())
+        freshness.note(root, now, indexer.facts())
         return done
     raise AssertionError("the second attempt returns or raises")
 

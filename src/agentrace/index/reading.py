@@ -163,7 +163,7 @@ class _Reading:
         if step.kind in MEANT:
             self._messages(step)
         if failure is not None and step.ended is not None and step.ended.seq > self._after:
-            self._text(step.id, "error", _error_text(failure))
+            self._text(step.id, "error", error_text(failure))
 
     def _path(self, step: StepState) -> str:
         outer = self._paths.get(step.dispatched.parent)
@@ -242,7 +242,8 @@ def _message_row(run_key: int, step_id: int, position: int, direction: str, mess
     )
 
 
-def _error_text(failure: Failure) -> str:
+def error_text(failure: Failure) -> str:
+    """Everything that a failure says: the exception, its notes, its causes, its traceback."""
     causes = (f"{cause.type}: {cause.message}" for cause in failure.causes)
     return "\n".join([f"{failure.type}: {failure.message}", *failure.notes, *causes, failure.traceback])
 

@@ -10,10 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
+from agentrace.events import RUN_STEP
 from agentrace.ids import format_run_id
 from agentrace.index.loading import as_lines
-from agentrace.index.reading import Rows, rows_of, run_row, unreadable_row
-from agentrace.index.rows import TABLES, ProgressRow, RunRow
+from agentrace.index.reading import Rows, error_text, rows_of, run_row, unreadable_row
+from agentrace.index.rows import TABLES, ProgressRow, RunRow, TextRow
 from agentrace.query import Meaning, Replayable, RunRecord, RunsSource, Totals, meaning, summary
 
 _GOING_ON: Final = Replayable(because=("the run is still going on",))
@@ -63,6 +64,8 @@ def tell(task: Task, record: RunRecord) -> Told:
         meant = going_on(record) if record.live else meaning(record)
         rows = rows_of(task.run_key, record, meanings=None if record.live else meant.steps)
         run = run_row(task.run_key, record, summary(record, lambda _: meant))
+        if record.trace.run.failure is not None:
+            rows.texts.append(TextRow(task.run_key, RUN_STEP, "error", error_text(record.trace.run.failure)))
         facts, last_seq = record.facts_versions(), record.trace.run.last_seq
     except CorruptRecord as error:
         rows, run, facts, last_seq = Rows(), unreadable_row(task.run_key, task.run_id, error.what), {}, 0

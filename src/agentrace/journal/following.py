@@ -7,6 +7,7 @@ in each file. Files stay open, so what was sealed and removed between two looks 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Final, NamedTuple
 
 from agentrace.journal.disk import read_fully
 from agentrace.journal.frames import HEADER, HEADER_SIZE, MAGIC, MAX_BODY, Found, scan
-from agentrace.journal.lanes import LANE_SUFFIX, is_living, lane_file_name, lane_files, lanes
+from agentrace.journal.lanes import LANE_SUFFIX, Place, is_living, lane_file_name, lane_files, lanes
+from agentrace.journal.reading import sealed_runs
 
 _PIECE: Final = 64 << 10
+_COARSE_NS: Final = 1_000_000_000
 
 
 class Arrived(NamedTuple):
@@ -36,6 +39,8 @@ class LaneWatch:
         self._lanes: dict[str, _Followed] = {}
         self._dead: set[str] = set()
         self._looked = False
+        self._sealed: set[bytes] = set()
+        self._sealed_at = 0
 
     def look(self) -> Iterator[Arrived]:
         """What came since the last look, lane by lane, each in the order of writing."""
@@ -57,6 +62,21 @@ class LaneWatch:
             if name not in present:
                 lane.close()
                 del self._lanes[name]
+
+    def sealed(self) -> Iterator[bytes]:
+        """The runs that were sealed since the last time, some of them again; at first all that are."""
+        segments = Place(self._root).segments
+        try:
+            changed = os.stat(segments).st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        # The clock of a file system may be coarse: what changed a moment ago may change again in the same moment.
+        if changed == self._sealed_at and time.time_ns() - changed > _COARSE_NS:
+            return
+        self._sealed_at = changed
+        found = set(sealed_runs(segments))
+        yield from sorted(found - self._sealed)
+        self._sealed = found
 
     def is_living(self, lane: str) -> bool:
         """Whether the process of a lane may still write; False once the lane is gone and was read to its end."""

@@ -204,7 +204,7 @@ class Snapshot:
     def runs(self) -> list[RunEntry]:
         """All runs there are now, the newest last (run ids sort by time). No sealed run is opened without need."""
         glimpses = glimpsed_runs(self._place.root)
-        sealed = set(_sealed_runs(self._place.segments))
+        sealed = set(sealed_runs(self._place.segments))
         entries = [RunEntry(run_id, "sealed") for run_id in sealed - glimpses.keys()]
         for run_id, run in glimpses.items():
             live = run.living and not run.finished
@@ -272,7 +272,8 @@ def _segments(directory: Path, run_id: bytes) -> tuple[list[Segment], list[Damag
     return segments, unreadable
 
 
-def _sealed_runs(segments: Path) -> Iterator[bytes]:
+def sealed_runs(segments: Path) -> Iterator[bytes]:
+    """The runs that have a directory of segments."""
     try:
         names = os.listdir(segments)
     except (FileNotFoundError, NotADirectoryError):

@@ -20,7 +20,7 @@ from agentrace.events import Value, WorkflowStarted, decode
 from agentrace.query.live_run import Happening, LiveRun
 from agentrace.query.runs import Runs
 from agentrace.query.values import json_read_by
-from agentrace.store import Came, Incoming, Store
+from agentrace.store import Came, Incoming, RunRecord, Store
 
 _PATIENCE_NS: Final = 500_000_000
 """How long an event may be missing, or a run be nowhere, before its record is asked."""
@@ -43,6 +43,7 @@ class Following:
         self._runs: dict[bytes, LiveRun] = {}
         self._ignored: set[bytes] = set()
         self._missing_since: dict[bytes, int] = {}
+        self._since = time.time_ns()
         self._waiting = self._incoming.look()
         self._before = self._begin(named, history)
 
@@ -67,6 +68,8 @@ class Following:
                 busy.add(one.run_id)
                 run.lane, run.finished = one.lane, run.finished or not one.event
                 told += self._taken(run, one.first, one.last, one.event)
+        for run_id in self._incoming.sealed():
+            told += self._short(run_id)
         for run_id, run in list(self._runs.items()):
             if not run.told_last:
                 told += self._settled(run, run_id in busy)
@@ -110,14 +113,34 @@ class Following:
         run = self._runs.get(came.run_id)
         if run is not None or came.run_id in self._ignored or not came.event:
             return run
-        parent = self._parent(came)
+        return self._begun(came.run_id, self._parent(came))
+
+    def _begun(self, run_id: bytes, parent: bytes) -> LiveRun | None:
+        """Follow a run that was not there before, if it is to be followed."""
         above = self._runs.get(parent)
         if above is None and not self._all:
-            self._ignored.add(came.run_id)
+            self._ignored.add(run_id)
             return None
-        root = came.run_id if above is None else above.root
-        run = self._runs[came.run_id] = LiveRun(came.run_id, root, self._incoming.payload)
+        root = run_id if above is None else above.root
+        run = self._runs[run_id] = LiveRun(run_id, root, self._incoming.payload)
         return run
+
+    def _short(self, run_id: bytes) -> Iterator[Happening]:
+        """What happened in a run that began and was sealed between two looks."""
+        if run_id in self._runs or run_id in self._ignored:
+            return
+        try:
+            source = Store(self._root).source(run_id)
+            first = RunRecord(source).head
+        except (RunNotFound, CorruptRecord):
+            return
+        if not isinstance(first, WorkflowStarted) or first.ts < self._since:
+            self._ignored.add(run_id)  # imported, or restored
+            return
+        run = self._begun(run_id, first.parent.run_id)
+        if run is not None:
+            for begin, last, event in source.spans():
+                yield from self._taken(run, begin, last, event)
 
     def _parent(self, came: Came) -> bytes:
         """The run that started the one that an event belongs to; empty for none."""
@@ -143,7 +166,9 @@ class Following:
         run_id, over = run.state.id, run.state.ended is not None
         dead = not over and not busy and (run.finished or not self._incoming.is_living(run.lane))
         if over and not run.gap:
-            yield run.ended(run.state.status)
+            # One look later, for what it had started before it ended may have come into a lane that was not there yet.
+            if not busy:
+                yield run.ended(run.state.status)
             return
         if not dead and not run.gap:
             self._missing_since.pop(run_id, None)

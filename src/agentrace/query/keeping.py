@@ -12,7 +12,7 @@ from agentrace.query import looks
 from agentrace.query.meanings import Meaning
 from agentrace.query.sources import Kept, RunsSource
 from agentrace.query.summaries import Head, Summary
-from agentrace.store import facts_version
+from agentrace.store import facts_version, sizes
 from agentrace.store.derived import run_of
 
 VERSION: Final = 2
@@ -73,6 +73,8 @@ class Keeper:
     def is_current(self, name: str, stamp: str) -> bool:
         """Whether a result that was kept under this name with this stamp can still be used."""
         run_id = run_of(name)
+        if name == sizes.KEPT:
+            return stamp == sizes.STAMP
         if looks.SUFFIX in name:
             return stamp == looks.STAMP
         return stamp == (_STAMP if run_id is None else self._stamp(run_id))

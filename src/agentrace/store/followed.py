@@ -39,6 +39,10 @@ class Incoming:
         """What came since the last look; at the first, all that is in the lanes of living processes."""
         return list(self._events())
 
+    def sealed(self) -> list[bytes]:
+        """The runs that were sealed since the last time; at first all that are."""
+        return list(self._watch.sealed())
+
     def is_living(self, lane: str) -> bool:
         """Whether the process of a lane may still write."""
         return self._watch.is_living(lane)

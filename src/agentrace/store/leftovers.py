@@ -27,7 +27,7 @@ from agentrace.journal.store_format import FILE as FORMAT_FILE
 from agentrace.journal.store_format import format_of
 from agentrace.store.away import archives, where
 from agentrace.store.derived import DIRECTORY, Derived, run_of
-from agentrace.store.opening import size_on_disk
+from agentrace.store.sizes import size_on_disk
 
 STALE: Final = 3600.0
 """Seconds for which nobody has written to what counts as left by a process that is gone."""

@@ -21,6 +21,7 @@ from agentrace.store.derived import Derived, run_of
 from agentrace.store.record import RunRecord
 from agentrace.store.references import missing
 from agentrace.store.removing import finish_removals
+from agentrace.store.sizes import size_of_store, size_on_disk
 
 RECOVERY_SECONDS: Final = 5.0
 """How long opening a store seals what dead processes left; the next one goes on
@@ -128,7 +129,8 @@ class Store:
 
     def size(self) -> int:
         """Bytes of all files of the store."""
-        return size_on_disk(self.root)
+        over = {entry.run_id for entry in self.entries if entry.state == "sealed"}
+        return size_of_store(self.root, self.derived, over)
 
 
 def fingerprint(root: Path, run_id: bytes) -> str:
@@ -174,22 +176,3 @@ def _unreadable(root: Path, error: OSError) -> StoreError:
         f"the store {root} cannot be read: {error.strerror or error}",
         do="make it readable for this user, or name another one with AGENTRACE_HOME",
     )
-
-
-def size_on_disk(path: Path) -> int:
-    """Bytes on the disk of a file, or in a directory: of a file that was allocated ahead, what it really takes."""
-    total = 0
-    pending = [os.fspath(path)]
-    with contextlib.suppress(OSError):
-        if not path.is_dir():
-            return path.lstat().st_blocks * 512
-    while pending:
-        # Lanes come and go while other processes record.
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
-    return total

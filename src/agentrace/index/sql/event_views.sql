@@ -37,7 +37,7 @@ SELECT
 FROM events WHERE type = 'WorkflowStarted';
 
 -- name: workflow_described
--- What takes time to know about the run's surroundings; written from the background.
+-- What takes time to know about the run's surroundings;
 CREATE VIEW workflow_described AS
 SELECT
     run_id, seq, step_id, time,
@@ -53,7 +53,7 @@ SELECT
 FROM events WHERE type = 'WorkflowDescribed';
 
 -- name: step_dispatched
--- A step is about to run; written before the call.
+-- A step is about to run;
 CREATE VIEW step_dispatched AS
 SELECT
     run_id, seq, step_id, time,
@@ -115,7 +115,7 @@ SELECT
 FROM events WHERE type = 'StepFailed';
 
 -- name: stream_chunks
--- Elements of a stream, written as they arrive: within milliseconds those of an exchange.
+-- Elements of a stream, written as they arrive:
 CREATE VIEW stream_chunks AS
 SELECT
     run_id, seq, step_id, time,
@@ -142,7 +142,7 @@ SELECT
 FROM events WHERE type = 'TokensUpdated';
 
 -- name: cost_recalculated
--- The price of a step. A correction is a new event that reverses the old one.
+-- The price of a step.
 CREATE VIEW cost_recalculated AS
 SELECT
     run_id, seq, step_id, time,
@@ -273,7 +273,7 @@ SELECT
 FROM events WHERE type = 'Scored';
 
 -- name: replay_diverged
--- On a replay: the program did something that the record does not hold.
+-- On a replay:
 CREATE VIEW replay_diverged AS
 SELECT
     run_id, seq, step_id, time,
@@ -285,7 +285,7 @@ SELECT
 FROM events WHERE type = 'ReplayDiverged';
 
 -- name: events_lost
--- A hole: the events from ``seq`` up to and including ``to`` are not in the record.
+-- A hole:
 CREATE VIEW events_lost AS
 SELECT
     run_id, seq, step_id, time,
@@ -368,7 +368,7 @@ SELECT
 FROM events WHERE type = 'ExchangeEnded';
 
 -- name: callbacks_run
--- What an event loop called that came from outside its own callbacks: timers of the program, such as sleeps and
+-- What an event loop called that came from outside its own callbacks:
 CREATE VIEW callbacks_run AS
 SELECT
     run_id, seq, step_id, time,

@@ -31,7 +31,7 @@ CREATE TABLE mark_rows (
 -- Where runs are that are archived.
 CREATE TABLE archive_rows (
     run_id          UUID NOT NULL,
-    archive         VARCHAR NOT NULL        -- a directory
+    archive         VARCHAR NOT NULL        -- the archive that has the run, a directory; NULL if the store has it
 );
 
 -- One row for each run.
