@@ -72,6 +72,10 @@ def test_objects_tell_what_tables_tell(recordings: Recordings) -> None:
             assert (row["model"] or "", row["finish_reason"] or "") == (step.model, step.finish_reason)
             assert (row["first_chunk"], row["retries"] or 0) == (step.first_chunk, step.retries)
             assert row["input_tokens"] == (None if step.tokens is None else step.tokens.input)
+    for listing, place in ((recordings.steps(), "step_id"), (recordings.messages(), "position")):
+        attribute = place.removeprefix("step_")
+        rows = [(row["run_id"], row[place]) for row in listing.to_dicts()]
+        assert rows == [(one.run_id, getattr(one, attribute)) for one in listing]
     for run, row in zip(recordings.runs(), recordings.runs().to_dicts(), strict=True):
         assert (row["run_id"], row["name"], row["status"]) == (run.id, run.name, run.status)
         assert (row["started"], row["duration"], row["exit_code"]) == (run.started, run.duration, run.exit_code)

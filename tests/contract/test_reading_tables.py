@@ -150,6 +150,30 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def test_what_is_not_told_is_null_of_every_type(recordings: Recordings) -> None:
+    types = [
+        "TIMESTAMP_NS",
+        "TIMESTAMP",
+        "INTERVAL",
+        "BIGINT",
+        "UINTEGER",
+        "HUGEINT",
+        "DOUBLE",
+        "BOOLEAN",
+        "VARCHAR",
+        "UUID",
+    ]
+    types += ["VARCHAR[]", "DATE", "JSON"]
+    shown = ", ".join(f"CASE WHEN n = 1 THEN NULL::{kind} END AS c{at}" for at, kind in enumerate(types))
+    table = recordings.sql(f"SELECT n, {shown} FROM (VALUES (1), (1)) AS t(n)")
+
+    nothing = dict.fromkeys(f"c{at}" for at in range(len(types)))
+    assert table.to_dicts() == table.to_polars().to_dicts() == table.to_arrow().to_pylist() == [{"n": 1, **nothing}] * 2
+    frame = table.to_pandas()
+    assert frame.drop(columns="n").isna().all().all()
+    assert [str(kind) for kind in frame.dtypes][1:4] == ["datetime64[ns, UTC]"] * 2 + ["timedelta64[ns]"]
+
+
 def test_nothing_found_is_an_empty_frame_with_the_same_columns(recordings: Recordings) -> None:
     nothing = recordings.steps(name="no such step")
 

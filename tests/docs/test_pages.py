@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import click
 
-from agentrace import events
+from agentrace import events, reading
 from agentrace.canonical import tags
 from agentrace.cli import COMMANDS, agentrace
 from tests.docs.cli_page import cli_page
@@ -47,3 +48,13 @@ def test_the_page_of_the_command_line_tells_every_command_and_option() -> None:
         section = page.partition(f"## agentrace {name}\n")[2].partition("\n## ")[0]
         options = [spelt for option in command.params if isinstance(option, click.Option) for spelt in option.opts]
         assert [spelt for spelt in options if spelt not in section] == []
+
+
+def test_the_page_of_reading_tells_every_public_name() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "python-api.md").read_text()
+    kinds = [getattr(reading, name) for name in reading.__all__ if isinstance(getattr(reading, name), type)]
+    ours = [kind for kind in kinds if kind.__module__.startswith("agentrace.reading")]
+    names = {name for kind in ours for name in vars(kind) if not name.startswith("_")} | set(reading.__all__)
+
+    assert len(ours) > 10
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", page)) == []

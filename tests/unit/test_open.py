@@ -120,7 +120,7 @@ def test_a_run_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
     assert [(run.status, run.step_count) for run in recordings] == [("unreadable", 0), *[("completed", 1)] * 2]
     assert [step.output for step in recordings.steps()] == [1, 0]
     assert "version 9.0" in recordings.run().error
-    with pytest.raises(CorruptRecord, match="version 9.0"):
+    with pytest.raises(CorruptRecord, match=r"version 9\.0"):
         len(recordings.run().steps())
     assert "version 9.0" in repr(recordings.run().steps())
 
@@ -279,19 +279,20 @@ def test_a_program_that_is_recorded_reads_its_own_record(tmp_path: Path) -> None
         assert [note for step in run.steps() for note in step.notes] == []
 
 
-def test_reading_starts_no_recording_and_loads_no_library(tmp_path: Path) -> None:
+def test_reading_starts_no_recording_and_needs_no_library(tmp_path: Path) -> None:
     store(tmp_path)
     program = (
         "import sys, agentrace\n"
+        "sys.modules.update(dict.fromkeys(['pandas', 'polars', 'pyarrow', 'numpy']))\n"
         f"recordings = agentrace.open({str(tmp_path)!r})\n"
         "assert [step.output for step in recordings.steps()] == [0] and recordings.steps().to_dicts()\n"
-        "repr(recordings.runs()), recordings.runs()._repr_html_()\n"
-        "print(agentrace.status().recording, sorted({'pandas', 'polars', 'pyarrow', 'numpy'} & set(sys.modules)))"
+        "assert '1 run' in repr(recordings.runs()) and '1 run' in recordings.runs()._repr_html_()\n"
+        "print(agentrace.status().recording)"
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AGENTRACE_")}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environ)
 
-    assert done.stdout == "False []\n"
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("name", ["pandas", "polars", "pyarrow"])
