@@ -33,7 +33,8 @@ class Outline(Reader):
             match load(value.data):
                 case [bytes(), str(kind), int(size)]:
                     return {LEFT_OUT: kind, "bytes": size}
-            raise CorruptRecord("a reference to a payload is malformed", do="do not trust this record")
+                case _:
+                    raise CorruptRecord("a reference to a payload is malformed", do="do not trust this record")
         return super()._json(value, depth)
 
 
