@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from msgspec import Struct
 
 from agentrace.errors import ConfigError
+from agentrace.index.engine import engine
 from agentrace.index.statements import statement
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def named(*names: str) -> str:
 
 def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
     """A query of somebody else, if it is one SELECT. Raises ``ConfigError``, slug ``sql`` or ``sql-read-only``."""
-    import duckdb
+    duckdb = engine()
 
     try:
         statements = connection.extract_statements(query.sql)
@@ -90,7 +91,7 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
 
 def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> list[Column]:
     """The columns of what a query gives; names that come twice get a number. Raises ``ConfigError``, slug ``sql``."""
-    import duckdb
+    duckdb = engine()
 
     try:
         rows: list[Any] = connection.execute(f"DESCRIBE\n{query.sql}", dict(query.parameters) or None).fetchall()
@@ -109,7 +110,7 @@ def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> list[Column]
 
 def rows(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column]) -> list[tuple[Any, ...]]:
     """All rows: times as aware datetimes and durations, both to the microsecond; ids as text; NULL as ``None``."""
-    import duckdb
+    duckdb = engine()
 
     try:
         found: list[tuple[Any, ...]] = connection.execute(*_plain(query, of)).fetchall()
@@ -133,7 +134,7 @@ def arrays(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Col
 
     Integers of 128 bits, of which no library knows, are of 64 if they fit, else floats; so they are in ``stream``.
     """
-    import duckdb
+    duckdb = engine()
 
     try:
         found = connection.execute(*_plain(query, of, _large(connection, query, of))).fetchnumpy()
@@ -144,7 +145,7 @@ def arrays(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Col
 
 def stream(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column]) -> Any:
     """An object that hands over the columns by Arrow's ``__arrow_c_stream__``; durations are whole nanoseconds."""
-    import duckdb
+    import duckdb  # not the engine alone: it is this that gives relations their methods
 
     try:
         sql, parameters = _plain(query, of, _large(connection, query, of))
@@ -204,7 +205,7 @@ _AS_PYTHON: Final = {"time": _time, "duration": _duration}
 
 def _without_end(sql: str) -> str:
     """A statement without semicolons and comments behind it."""
-    import duckdb
+    duckdb = engine()
 
     text = sql.encode()
     end = len(text)

@@ -101,7 +101,9 @@ LIMIT $number::BIGINT;
 , told AS (
     SELECT run_key, step_id, part, text, lower(text) AS folded FROM text_rows JOIN chosen USING (run_key)
     UNION ALL
-    SELECT run_key, 0, 'error', error, lower(error) FROM run_rows JOIN chosen USING (run_key) WHERE error IS NOT NULL
+    SELECT run_key, 0, 'error', error, lower(error) FROM run_rows JOIN chosen USING (run_key)
+    WHERE error IS NOT NULL
+        AND run_key NOT IN (SELECT run_key FROM text_rows WHERE step_id = 0 AND part = 'error')
 ),
 found AS (
     SELECT
