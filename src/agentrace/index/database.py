@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,7 +71,7 @@ def writable(root: Path) -> duckdb.DuckDBPyConnection:
         if new:
             os.chmod(path, 0o600)
             _made(connection)
-    except OSError as error:
+    except (OSError, engine().Error) as error:
         raise unusable(root, error) from error
     if not new:
         _check(connection)
@@ -146,15 +147,30 @@ def _connect(target: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnecti
     return connection
 
 
+def _spelled(path: Path) -> str:
+    """A path as the engine takes it: one that is no text by its directory."""
+    text = os.fspath(path)
+    if text.isprintable():
+        return text
+    return f"/proc/self/fd/{_directory(path.parent)}/{path.name}"
+
+
+@cache
+def _directory(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     duckdb = engine()
 
     try:
-        return _connect(os.fspath(path), read_only=read_only)
+        return _connect(_spelled(path), read_only=read_only)
     except duckdb.Error as error:
         text = str(error)
         if "could not set lock" in text.lower():
             raise Held(_holder(text)) from error
+        if "different configuration" in text.lower():
+            raise Held("this program itself") from error
         if isinstance(error, duckdb.IOException) and not os.access(path.parent, os.W_OK):
             raise unusable(path.parent, error) from error
         raise Outdated(text.splitlines()[0]) from error

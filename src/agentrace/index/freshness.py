@@ -27,7 +27,7 @@ class Pass(Struct, frozen=True):
     """One pass of the indexer."""
 
     digest: str
-    """Of the runs that were there; empty if one of them was going on."""
+    """Of the runs that were there; empty if one of them was not sealed."""
     began: int
     """Monotonic nanoseconds since the machine was started."""
     boot: str
@@ -53,7 +53,7 @@ def this_pass(began: int, root: Path, entries: Sequence[RunEntry], archives: Col
 
     Segments come to a run only while it is in a lane, and whole runs come and go by the directory that they are in.
     """
-    if any(entry.state == "live" for entry in entries):
+    if any(entry.state != "sealed" for entry in entries):  # in a lane something may still come
         return Pass("", began, _boot())
     try:
         changed = os.stat(root / "segments").st_mtime_ns

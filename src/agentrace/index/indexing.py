@@ -6,6 +6,7 @@ only those are read again that belong to steps which something new belongs to.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,11 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
-from agentrace.errors import CorruptRecord, RunNotFound
+from agentrace.errors import CorruptRecord, StoreError
 from agentrace.events import RUN_STEP, StepDispatched, decode
 from agentrace.ids import format_run_id
-from agentrace.index.loading import as_lines, insert, readable
+from agentrace.index.engine import engine
+from agentrace.index.loading import as_lines, insert, readable, within_columns
 from agentrace.index.reading import Before, rows_of, run_row
 from agentrace.index.rows import ArchiveRow, ProgressRow
 from agentrace.index.statements import statement
@@ -67,6 +69,7 @@ class Indexer:
         stamps: Mapping[bytes, str],
         progress: Progress,
         processes: int = 1,
+        archived: Mapping[bytes, str] | None = None,
     ) -> None:
         self.done = Indexed()
         self._connection = connection
@@ -74,6 +77,7 @@ class Indexer:
         self._stamps = stamps
         self._progress = progress
         self._processes = processes
+        self._archived = archived or {}
         self._known: dict[bytes, Known] = {}
         self._next_key = 1
         self._batch = _Batch()
@@ -109,11 +113,16 @@ class Indexer:
         stamp = self._stamps.get(entry.run_id)
         if known.stamp == UNREAD or stamp not in (None, known.stamp):
             return True
-        if stamp is None:
+        if stamp is None and not self._can_be_read(entry.run_id):
             return False  # it is archived, and as it was
         if known.facts not in current:
             current[known.facts] = _is_current(known.facts)
         return not current[known.facts]
+
+    def _can_be_read(self, run_id: bytes) -> bool:
+        """Whether the archive that a run is in can be reached."""
+        archive = self._archived.get(run_id)
+        return archive is not None and os.path.isdir(os.path.join(archive, "segments"))
 
     def _each(self, todo: Sequence[RunEntry]) -> Iterator[None]:
         """Tell one run after the other; with more processes once it takes long."""
@@ -155,8 +164,8 @@ class Indexer:
         """
         try:
             source = self._source.source(entry.run_id)
-        except RunNotFound:
-            return True
+        except StoreError:
+            return True  # it was removed in this moment, or may not be read
         if source.state != "live" or not _is_current(known.facts):
             return False
         new = list(source.events(known.last_seq))
@@ -215,6 +224,14 @@ class Indexer:
         batch, self._batch = self._batch, _Batch()
         if not batch.keys:
             return
+        try:
+            self._write_batch(batch)
+        except (engine().DataError, engine().InvalidInputException):  # a number that no column takes, and no honest record tells
+            for table, data in batch.lines.items():
+                batch.lines[table] = [within_columns(self._connection, table, one) for one in data]
+            self._write_batch(batch)
+
+    def _write_batch(self, batch: _Batch) -> None:
         connection = self._connection
         connection.begin()
         try:
@@ -233,9 +250,9 @@ class Indexer:
             connection.rollback()
             raise
 
-    def tell_archives(self, archived: Mapping[bytes, str]) -> None:
+    def tell_archives(self) -> None:
         """Note which runs are archived, and where, if that is not what was noted before."""
-        rows = [ArchiveRow(format_run_id(run_id), path) for run_id, path in sorted(archived.items())]
+        rows = [ArchiveRow(format_run_id(run_id), path) for run_id, path in sorted(self._archived.items())]
         data = [as_lines(rows)] if rows else []
         digest = blake3(b"".join(data)).hexdigest()
         if self._all(statement("noted"), key="archives") == [(digest,)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,12 +25,63 @@ _LONGEST: Final = 1 << 30
 """Bytes of one row that are read; a row is one object, and the reader wants to know how large one may be."""
 _SELECTED: Final = {"mark": "from_base64(mark)"}
 """Columns that JSON has no word for."""
+_SUSPECT: Final = re.compile(rb'(?<!\\)":(?:-\d|\d{16,18}[,}]|[3-9]\d{18}|\d{20,})')
+"""Negative numbers, counts of 10^15 and more, times after 2065."""
+_NUMBER: Final = re.compile(rb"-?\d{1,400}")
+_LATEST: Final = 9_000_000_000_000_000_000
+"""Unix nanoseconds in the year 2255."""
+_MOST: Final = (1 << 53) - 1
+_COUNTS: Final = frozenset(
+    {"input_fresh", "cache_read", "cache_write", "output_visible", "reasoning", "cost_nano_usd", "retries"}
+)
+_LIMITS: Final = {
+    "UTINYINT": (0, 255),
+    "INTEGER": (-(1 << 31), (1 << 31) - 1),
+    "UINTEGER": (0, (1 << 32) - 1),
+    "BIGINT": (0, _LATEST),
+    "UBIGINT": (0, _LATEST),
+}
+_NEEDED: Final = frozenset({"seq", "step_id", "ts", "started_ts", "run_key", "position", "last_seq"})
+"""Columns that may not be NULL."""
+_decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _KINDS: Final = {table: kind for kind, table in TABLES.items()}
 
 
 def as_lines(rows: Sequence[Struct]) -> bytes:
     """Rows of one kind as lines of JSON."""
-    return _HALVES.sub(_REPLACEMENT, _encode_lines(rows))
+    data = _HALVES.sub(_REPLACEMENT, _encode_lines(rows))
+    return _plausible(data) if _SUSPECT.search(data) else data
+
+
+def within_columns(connection: duckdb.DuckDBPyConnection, table: str, data: bytes) -> bytes:
+    """The same lines with every number that its column does not take left out, or made the nearest that it takes."""
+    types = _types(connection, table)
+    limits = {name: _LIMITS[kind] for name, kind in types.items() if kind in _LIMITS}
+    return _limited(data, lambda name: limits.get(name))
+
+
+def _plausible(data: bytes) -> bytes:
+    """Lines without times and counts that sums and calendars cannot take."""
+
+    def limit(name: str) -> tuple[int, int] | None:
+        if name.endswith("_ts") or name == "ts":
+            return 0, _LATEST
+        return (0, _MOST) if name.endswith("_ns") or name in _COUNTS else None
+
+    return _limited(data, limit)
+
+
+def _limited(data: bytes, limit: Callable[[str], tuple[int, int] | None]) -> bytes:
+    lines: list[dict[str, Any]] = [_decode_raw(line) for line in data.splitlines()]
+    for line in lines:
+        for name, raw in line.items():
+            found = limit(name)
+            if found is None or not _NUMBER.fullmatch(bytes(raw)):
+                continue
+            value = int(raw)
+            if not found[0] <= value <= found[1]:
+                line[name] = min(max(value, found[0]), found[1]) if name in _NEEDED else None
+    return _encode_lines(lines)
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, data: Iterable[bytes]) -> None:

@@ -92,7 +92,9 @@ def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa:
 
 
 def _has_place(source: Store) -> bool:
-    """Whether a store can have an index beside it."""
+    """Whether a store can have an index beside it. In its path the engine takes a question mark for something else."""
+    if "?" in os.fspath(source.root):
+        return False
     return source.root.is_dir() and (os.access(source.root, os.W_OK) or (source.root / database.FILE).exists())
 
 
@@ -107,13 +109,13 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
             try:
                 indexed = _index(source, wanted, watching)
             except Held as held:
-                return _stale(stack, source, str(held))
+                return _stale(stack, source, str(held), watching)
         holding = stack.enter_context(ExitStack())
         holding.enter_context(lease(root, alone=False, waiting=watching.waiting))
         try:
             connection = database.readable(root / database.FILE)
         except Held as held:
-            return _stale(stack, source, str(held))
+            return _stale(stack, source, str(held), watching)
         except Outdated:
             holding.close()
             freshness.forget(root)  # the stamp is of an index that is gone
@@ -143,17 +145,21 @@ def _bring_up_to_date(root: Path, watching: Watching) -> Indexed:
         connection = _writable(root)
         try:
             stamps = freshness.segment_stamps(root)
-            indexer = Indexer(connection, source, stamps, watching.progress, watching.processes)
+            indexer = Indexer(connection, source, stamps, watching.progress, watching.processes, source.archived())
             done = indexer.work()
-            indexer.tell_archives(source.archived())
-            connection.close()
+            indexer.tell_archives()
         except duckdb.Error as error:
             connection.close()
             if attempt or not database.is_damage(error):
                 raise database.unusable(root, error) from error
             database.remove(root)
             continue
-        freshness.note(root, now, indexer.facts())
+        finally:
+            connection.close()  # whatever keeps the error must not keep the file
+        try:
+            freshness.note(root, now, indexer.facts())
+        except OSError as error:
+            raise database.unusable(root, error) from error
         return done
     raise AssertionError("the second attempt returns or raises")
 
@@ -178,14 +184,19 @@ def _in_memory(stack: ExitStack, source: RunsSource, watching: Watching) -> Sess
     return Session(connection, indexed=done)
 
 
-def _stale(stack: ExitStack, source: Store, holder: str) -> Session:
-    """What was indexed before another program came to hold the file."""
+def _stale(stack: ExitStack, source: Store, holder: str, watching: Watching) -> Session:
+    """What was indexed before another program came to hold the file; all there is, in memory, if that is no index."""
     stale = Stale(database.written_ns(source.root), f"{holder} holds the index open")
     try:
         connection = database.readable(source.root / database.FILE)
         stack.callback(connection.close)
     except Held:
-        connection = stack.enter_context(database.copied(source.root))
+        try:
+            connection = stack.enter_context(database.copied(source.root))
+        except Outdated:
+            return _in_memory(stack, source, watching)
+    except Outdated:
+        return _in_memory(stack, source, watching)
     return Session(connection, stale)
 
 

@@ -166,8 +166,15 @@ class _Reading:
             self._text(step.id, "error", error_text(failure))
 
     def _path(self, step: StepState) -> str:
-        outer = self._paths.get(step.dispatched.parent)
-        return step.path if outer is None else outer + step.place.hop
+        """Where a step is; the steps that enclose it may have been told before, and not be in the record given here."""
+        hops: list[str] = []
+        steps, paths = self._record.trace.steps, self._paths
+        while step.dispatched.parent in steps and step.dispatched.parent not in paths and paths:
+            hops.append(step.place.hop)
+            step = steps[step.dispatched.parent]
+        outer = paths.get(step.dispatched.parent)
+        found = step.path if outer is None else outer + step.place.hop
+        return found + "".join(reversed(hops))
 
     def _input(self, step: StepState) -> str | None:
         told = self._inputs.get(step.id)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
+from agentrace.errors import CorruptRecord, RunNotFound, StoreError
 from agentrace.events import RUN_STEP
 from agentrace.ids import format_run_id
 from agentrace.index.loading import as_lines
@@ -54,7 +54,7 @@ def tell_of(source: RunsSource, task: Task) -> Told | None:
         return tell(task, source.record(task.run_id))
     except RunNotFound:
         return None
-    except ArchiveAway as error:
+    except StoreError as error:  # it is archived where nothing can be reached, or may not be read
         return untold(replace(task, stamp=UNREAD), error.what)
 
 

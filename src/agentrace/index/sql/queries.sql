@@ -84,8 +84,8 @@ SELECT
     coalesce(s.steps, 0),
     coalesce(s.failed, 0),
     coalesce(s.retries, 0),
-    coalesce(s.input_tokens, 0),
-    coalesce(s.output_tokens, 0),
+    coalesce(TRY_CAST(s.input_tokens AS BIGINT), 0),
+    coalesce(TRY_CAST(s.output_tokens AS BIGINT), 0),
     s.models,
     s.kinds
 FROM new_run_rows n

@@ -75,14 +75,14 @@ SELECT
     sum(failed)::UBIGINT AS failed,
     sum(retries)::UBIGINT AS retries,
     sum(duration_ns)::DOUBLE / 1e9 AS duration_s,
-    sum(input_fresh + cache_read + cache_write)::BIGINT AS input_tokens,
-    sum(output_visible + reasoning)::BIGINT AS output_tokens,
-    sum(input_fresh)::BIGINT AS input_fresh,
-    sum(cache_read)::BIGINT AS cache_read,
-    sum(cache_write)::BIGINT AS cache_write,
-    sum(output_visible)::BIGINT AS output_visible,
-    sum(reasoning)::BIGINT AS reasoning,
-    sum(cost_nano_usd)::BIGINT AS cost_nano_usd
+    TRY_CAST(sum(input_fresh + cache_read + cache_write) AS BIGINT) AS input_tokens,
+    TRY_CAST(sum(output_visible + reasoning) AS BIGINT) AS output_tokens,
+    TRY_CAST(sum(input_fresh) AS BIGINT) AS input_fresh,
+    TRY_CAST(sum(cache_read) AS BIGINT) AS cache_read,
+    TRY_CAST(sum(cache_write) AS BIGINT) AS cache_write,
+    TRY_CAST(sum(output_visible) AS BIGINT) AS output_visible,
+    TRY_CAST(sum(reasoning) AS BIGINT) AS reasoning,
+    TRY_CAST(sum(cost_nano_usd) AS BIGINT) AS cost_nano_usd
 FROM sum_rows
 GROUP BY ALL;
 
