@@ -226,7 +226,10 @@ class Indexer:
             return
         try:
             self._write_batch(batch)
-        except (engine().DataError, engine().InvalidInputException):  # a number that no column takes, and no honest record tells
+        except (
+            engine().DataError,
+            engine().InvalidInputException,
+        ):  # a number that no column takes
             for table, data in batch.lines.items():
                 batch.lines[table] = [within_columns(self._connection, table, one) for one in data]
             self._write_batch(batch)

@@ -99,15 +99,16 @@ def _has_place(source: Store) -> bool:
 
 
 def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
-    root = source.root
-    wanted = freshness.this_pass(time.monotonic_ns(), root, source.entries, source.reachable())
+    root, before = source.root, freshness.last_pass(source.root)
+    listed = _Listed(time.monotonic_ns(), source)
+    wanted = listed.as_pass()
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
         if not freshness.is_covered(root, wanted):
             if not os.access(root, os.W_OK):
                 return _in_memory(stack, source, watching)
             try:
-                indexed = _index(source, wanted, watching)
+                indexed = _index(listed, before, wanted, watching)
             except Held as held:
                 return _stale(stack, source, str(held), watching)
         holding = stack.enter_context(ExitStack())
@@ -127,21 +128,39 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     )
 
 
-def _index(source: Store, wanted: freshness.Pass, watching: Watching) -> Indexed | None:
-    """Index what is new, unless somebody else just did. Raises ``Held``."""
-    with lease(source.root, alone=True, waiting=watching.waiting):
-        if freshness.is_covered(source.root, wanted):
+class _Listed(Struct, frozen=True):
+    """A store whose runs are listed, and when that began."""
+
+    began: int
+    store: Store
+
+    def as_pass(self) -> freshness.Pass:
+        """The pass that this list is the beginning of."""
+        return freshness.this_pass(self.began, self.store.root, self.store.entries, self.store.reachable())
+
+
+def _index(
+    listed: _Listed, before: freshness.Pass | None, wanted: freshness.Pass, watching: Watching
+) -> Indexed | None:
+    """Index what is new, unless somebody else just did. ``before`` is the last pass before the list.
+
+    Raises ``Held``.
+    """
+    root = listed.store.root
+    with lease(root, alone=True, waiting=watching.waiting):
+        if freshness.is_covered(root, wanted):
             return None
-        return _bring_up_to_date(source.root, watching)
+        # A list that is older than the last pass may lack runs that are indexed.
+        return _bring_up_to_date(root, watching, listed if freshness.last_pass(root) == before else None)
 
 
-def _bring_up_to_date(root: Path, watching: Watching) -> Indexed:
+def _bring_up_to_date(root: Path, watching: Watching, listed: _Listed | None = None) -> Indexed:
     """Index what is new; the caller holds the index alone. A damaged index is made again. Raises ``Held``."""
     duckdb = engine()
 
     for attempt in range(2):
-        began, source = time.monotonic_ns(), Store(root)
-        now = freshness.this_pass(began, root, source.entries, source.reachable())
+        listed = listed or _Listed(time.monotonic_ns(), Store(root))
+        source, now = listed.store, listed.as_pass()
         connection = _writable(root)
         try:
             stamps = freshness.segment_stamps(root)
