@@ -53,12 +53,16 @@ def restore(source: Store, run_ids: Sequence[bytes], watch: Watch) -> Restored:
 
 
 def _by_archive(root: Path, known: list[Archive], run_ids: Sequence[bytes]) -> dict[str, list[bytes]]:
-    """Those of these runs that are archived, by the name of the archive."""
+    """Those of these runs that are archived, by the name of the archive.
+
+    A move that was killed leaves a run in both places: that goes on, if the archive can be reached.
+    """
     archive_of = where(known)
     of: dict[str, list[bytes]] = defaultdict(list)
     for run_id in run_ids:
-        if run_id in archive_of and not (Place(root).segments / run_id.hex()).exists():
-            of[archive_of[run_id].name].append(run_id)
+        archive = archive_of.get(run_id)
+        if archive and (archive.is_there or not (Place(root).segments / run_id.hex()).exists()):
+            of[archive.name].append(run_id)
     return of
 
 
