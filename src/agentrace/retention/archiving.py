@@ -70,9 +70,7 @@ def archive(
         raise _failed(error) from error
 
 
-def _move(
-    source: Store, target: Path, groups: Sequence[Sequence[bytes]], watch: Watch, watching: Watching
-) -> Archived:
+def _move(source: Store, target: Path, groups: Sequence[Sequence[bytes]], watch: Watch, watching: Watching) -> Archived:
     root = source.root
     journal.recover(root, tombstone=events.tombstone)
     busy = runs_in_lanes(root)
