@@ -117,3 +117,17 @@ def test_a_run_in_both_places_is_removed_from_both(tmp_path: Path, said: Said) -
     assert "1 run removed" in err
     assert ids[0] not in held(root)
     assert ids[0].hex() not in [*os.listdir(root / "segments"), *os.listdir(target / "segments")]
+
+
+def test_removing_tells_that_an_archive_keeps_its_copy(tmp_path: Path, said: Said) -> None:
+    root, other, target = tmp_path / "store", tmp_path / "other", tmp_path / "archive"
+    stored(root)
+    assert said("archive", "agent-1", "--to", target, "--home", root)[0] == 0
+    other.mkdir()
+    assert said("archive", "--attach", target, "--home", other)[0] == 0
+
+    code, _, err = said("rm", "agent-1", "--yes", "--home", other)
+
+    assert code == 0
+    assert f"{target} keeps its copy" in err
+    assert said("show", "agent-1", "--home", root)[0] == 0

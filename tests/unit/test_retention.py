@@ -21,6 +21,7 @@ from agentrace.query import Runs
 from agentrace.retention import archive, attach, locking, remove_archived, restore
 from agentrace.store import Store
 from agentrace.store.away import archives
+from agentrace.store.parts import strays
 from tests.unit.indexes import made_anew, of_store, one
 from tests.unit.recorded_runs import Process
 
@@ -265,7 +266,7 @@ def test_an_archive_keeps_what_another_store_relies_on(tmp_path: Path) -> None:
 
     restore(Store(first), ids[:1], lambda _: None)
     restore(Store(reader), ids[1:2], lambda _: None)
-    remove_archived(Store(first), ids[2:3])
+    assert remove_archived(Store(first), ids[2:3]).kept == [target]
 
     assert held(second) == before
     assert held(reader) == {run_id: before[run_id] for run_id in ids[:3]}
@@ -285,6 +286,13 @@ def test_what_nobody_else_relies_on_any_more_goes_out_of_the_archive(tmp_path: P
 
     assert os.listdir(target / "segments") == []
     assert os.listdir(target / "users") == []
+
+
+def test_what_archiving_leaves_in_a_store_and_in_an_archive_belongs_there(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    moved(root, target, stored(root)[:1])
+
+    assert [*strays(root), *strays(target)] == []
 
 
 @pytest.mark.parametrize("damage", [b"garbage", None])
