@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +102,32 @@ def test_what_cannot_be_meant_is_refused(arguments: list[str], hint: str, tmp_pa
 
     assert code == 2
     assert hint in err
+
+
+def test_a_run_in_both_places_is_removed_from_both(tmp_path: Path, said: Said) -> None:
+    root, target, aside = tmp_path / "store", tmp_path / "archive", tmp_path / "aside"
+    ids = stored(root)
+    shutil.copytree(root / "segments" / ids[0].hex(), aside)
+    assert said("archive", "agent-1", "--to", target, "--home", root)[0] == 0
+    shutil.copytree(aside, root / "segments" / ids[0].hex())  # as a move leaves it that was killed
+
+    code, _, err = said("rm", "agent-1", "--yes", "--home", root, "--json")
+
+    assert code == 0
+    assert "1 run removed" in err
+    assert ids[0] not in held(root)
+    assert ids[0].hex() not in [*os.listdir(root / "segments"), *os.listdir(target / "segments")]
+
+
+def test_removing_tells_that_an_archive_keeps_its_copy(tmp_path: Path, said: Said) -> None:
+    root, other, target = tmp_path / "store", tmp_path / "other", tmp_path / "archive"
+    stored(root)
+    assert said("archive", "agent-1", "--to", target, "--home", root)[0] == 0
+    other.mkdir()
+    assert said("archive", "--attach", target, "--home", other)[0] == 0
+
+    code, _, err = said("rm", "agent-1", "--yes", "--home", other)
+
+    assert code == 0
+    assert f"{target} keeps its copy" in err
+    assert said("show", "agent-1", "--home", root)[0] == 0

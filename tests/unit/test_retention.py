@@ -8,18 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 from blake3 import blake3
 
-from agentrace.errors import StoreError
+from agentrace.errors import ArchiveAway, StoreError
 from agentrace.index import opened
 from agentrace.query import Runs
-from agentrace.retention import archive, attach, restore
+from agentrace.retention import archive, attach, locking, remove_archived, restore
 from agentrace.store import Store
 from agentrace.store.away import archives
+from agentrace.store.parts import strays
 from tests.unit.indexes import made_anew, of_store, one
 from tests.unit.recorded_runs import Process
 
@@ -204,6 +206,123 @@ def test_what_the_store_cannot_note_it_keeps(tmp_path: Path) -> None:
 
     (root / "archived").unlink()
     assert held(root) == before
+
+
+def test_restoring_while_a_run_is_archived_loses_nothing(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    ids = stored(root)
+    before = held(root)
+    moved(root, target, ids[:2])
+
+    with pytest.raises(StoreError, match="another archive or restore is at work"):
+        restore(Store(root), ids[:1], lambda _: moved(root, target, ids[:1]))
+
+    assert held(root) == before
+    assert restore(Store(root), ids[:1], lambda _: None).restored == ids[:1]
+    assert held(root) == before
+
+
+def test_two_archives_of_one_archive_are_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, target = tmp_path / "first", tmp_path / "second", tmp_path / "archive"
+    ids = stored(first)
+    shutil.copytree(first, second)
+    monkeypatch.setattr(locking, "WAITING", 0.1)
+    with ThreadPoolExecutor(1) as other, pytest.raises(StoreError, match="at work"):
+        archive(Store(first), target, [ids[:1]], lambda _: other.submit(moved, second, target, ids[1:2]).result())
+
+    monkeypatch.setattr(locking, "WAITING", 60.0)
+    with ThreadPoolExecutor(4) as others:
+        list(others.map(lambda run_id: moved(first, target, [run_id]), ids))
+    assert archives(first)[0].runs.keys() == set(ids)
+    assert held(first) == held(second)
+
+
+@pytest.mark.parametrize("manner", ["segments", "run", "file"])
+def test_a_copy_that_is_a_link_to_the_store_is_none(tmp_path: Path, manner: str) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    ids = stored(root)
+    before = held(root)
+    (at := {"segments": target, "run": target / "segments", "file": target / "segments" / ids[0].hex()}[manner]).mkdir(
+        parents=True
+    )
+    name = {"segments": "segments", "run": ids[0].hex(), "file": "000001.seg"}[manner]
+    (at / name).symlink_to(root / at.relative_to(target) / name)
+
+    with pytest.raises(StoreError) as link:
+        moved(root, target, ids[:1])
+
+    assert link.value.slug == "archive"
+    assert held(root) == before
+
+
+def test_an_archive_keeps_what_another_store_relies_on(tmp_path: Path) -> None:
+    first, second, reader, target = (tmp_path / name for name in ("first", "second", "reader", "archive"))
+    ids = stored(first)
+    shutil.copytree(first, second)
+    before = held(first)
+    moved(first, target, ids[:3])
+    moved(second, target, ids[:1])
+    attach(Store(reader), target)
+
+    restore(Store(first), ids[:1], lambda _: None)
+    restore(Store(reader), ids[1:2], lambda _: None)
+    assert remove_archived(Store(first), ids[2:3]).kept == [target]
+
+    assert held(second) == before
+    assert held(reader) == {run_id: before[run_id] for run_id in ids[:3]}
+    assert held(first) == {run_id: before[run_id] for run_id in (ids[0], ids[1], ids[3])}
+
+
+def test_what_nobody_else_relies_on_any_more_goes_out_of_the_archive(tmp_path: Path) -> None:
+    first, second, target = tmp_path / "first", tmp_path / "second", tmp_path / "archive"
+    ids = stored(first)
+    shutil.copytree(first, second)
+    for root in (first, second):
+        moved(root, target, ids[:1])
+
+    restore(Store(first), ids[:1], lambda _: None)
+    assert os.listdir(target / "segments") == [ids[0].hex()]
+    restore(Store(second), ids[:1], lambda _: None)
+
+    assert os.listdir(target / "segments") == []
+    assert os.listdir(target / "users") == []
+
+
+def test_what_archiving_leaves_in_a_store_and_in_an_archive_belongs_there(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    moved(root, target, stored(root)[:1])
+
+    assert [*strays(root), *strays(target)] == []
+
+
+@pytest.mark.parametrize("damage", [b"garbage", None])
+def test_a_damaged_parquet_file_is_set_aside(tmp_path: Path, damage: bytes | None) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    ids = stored(root)
+    before = held(root)
+    moved(root, target, ids[:2])
+    (path,) = (target / "parquet" / "steps").iterdir()
+    whole = path.read_bytes()
+    end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")  # the footer begins here
+    path.write_bytes(whole[:4] + b"\xff" * (end - 4) + whole[end:] if damage is None else damage)
+
+    assert restore(Store(root), ids[:1], lambda _: None).restored == ids[:1]
+
+    assert held(root) == before
+    assert os.listdir(target / "segments") == [ids[1].hex()]
+    assert os.listdir(path.parent) == [f"{path.name}.damaged"]
+
+
+def test_an_archive_that_answers_with_an_error_is_away(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / "archive"
+    ids = stored(root)
+    moved(root, target, ids[:1])
+    shutil.rmtree(target)
+    target.symlink_to(target)  # asking for it fails, as with a mount whose server is gone
+
+    assert [known.is_there for known in archives(root)] == [False]
+    with pytest.raises(ArchiveAway):
+        Store(root).source(ids[0])
 
 
 MOVER = """

@@ -77,13 +77,18 @@ def command(
 
 def _removed(store: Store, groups: Sequence[Group]) -> Removal:
     members = [[head.run_id for head in group.members] for group in groups]
-    archived = remove_archived(store, [run_id for run_id in chain(*members) if store.archive_of(run_id) is not None])
+    archived = remove_archived(store, list(chain(*members)))  # a move that was killed leaves a run in both places
     with Progress("removing", "run", sum(map(len, members))) as progress:
         found = remove(store.root, members, progress.advance)
+    for path in archived.kept:
+        _warn(f"{plain(str(path))} keeps its copy: another store put it there, or relies on it")
     for path in found.damaged:
-        told = f"{plain(str(path))} holds something of a removed run, and was left because of other runs in it"
-        click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
-    return Removal([*found.removed, *archived], found.kept, found.damaged)
+        _warn(f"{plain(str(path))} holds something of a removed run, and was left because of other runs in it")
+    return Removal(list(dict.fromkeys([*found.removed, *archived.removed])), found.kept, found.damaged)
+
+
+def _warn(told: str) -> None:
+    click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
 
 
 def _outcomes(groups: Sequence[Group], done: Removal) -> Iterator[tuple[Head, str]]:

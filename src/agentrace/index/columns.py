@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentrace.errors import StoreError
+from agentrace.errors import CorruptRecord, StoreError
 from agentrace.ids import format_run_id
 from agentrace.index import database
 from agentrace.index.engine import engine
@@ -28,20 +28,36 @@ def copy_out(session: Session, view: str, run_ids: Sequence[bytes], path: Path) 
 def rewrite_without(path: Path, run_ids: Sequence[bytes], new: Path) -> int | None:
     """Write a file again without the rows of these runs; how many rows are left, ``None`` if it had none of them.
 
-    Raises ``StoreError``.
+    Raises ``CorruptRecord`` where the file cannot be read, and ``StoreError`` where the new one cannot be written.
     """
     with database.in_memory() as connection:
         known = {"file": str(path), "runs": [format_run_id(run_id) for run_id in run_ids]}
         of_them = "run_id IN (SELECT unnest($runs::UUID[]))"
-        there: list[Any] = connection.execute(
-            f"SELECT count(*) FILTER ({of_them}), count(*) FROM read_parquet($file)", known
-        ).fetchall()
-        ((had, rows),) = there
+        had, rows = _counted(
+            connection, f"SELECT count(*) FILTER ({of_them}), count(*) FROM read_parquet($file)", known
+        )
         if not had:
             return None
-        _copy(connection, f"SELECT * FROM read_parquet($file) WHERE NOT {of_them}", known, new)
-        left: int = rows - had
-        return left
+        try:
+            _copy(connection, f"SELECT * FROM read_parquet($file) WHERE NOT {of_them}", known, new)
+        except StoreError:
+            # One statement reads and writes: which of the two failed is seen by reading alone.
+            _counted(connection, "SELECT count(COLUMNS(*)) FROM read_parquet($file)", {"file": str(path)})
+            raise
+        return rows - had
+
+
+def _counted(connection: Any, query: str, parameters: dict[str, Any]) -> tuple[int, ...]:
+    """The one row of a query of a Parquet file. Raises ``CorruptRecord`` where the file cannot be read."""
+    duckdb = engine()
+
+    try:
+        found: tuple[int, ...] = connection.execute(query, parameters).fetchone()
+    except duckdb.Error as error:
+        raise CorruptRecord(
+            f"{parameters['file']} cannot be read: {str(error).splitlines()[0]}", do="move that file away"
+        ) from error
+    return found
 
 
 def _copy(connection: Any, query: str, parameters: dict[str, Any], path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrace.retention.archiving import Archived, archive, attach, default_archive
-from agentrace.retention.removing import remove_archived
+from agentrace.retention.removing import Removed, remove_archived
 from agentrace.retention.restoring import Restored, restore
 
-__all__ = ["Archived", "Restored", "archive", "attach", "default_archive", "remove_archived", "restore"]
+__all__ = ["Archived", "Removed", "Restored", "archive", "attach", "default_archive", "remove_archived", "restore"]

@@ -23,12 +23,12 @@ from agentrace.index import Watching
 from agentrace.journal.disk import write_new
 from agentrace.journal.lane_reading import runs_in_lanes
 from agentrace.journal.lanes import Place
-from agentrace.journal.removal import empty_trash, in_trash, take_away
 from agentrace.query import Runs
-from agentrace.retention import columns
-from agentrace.retention.copying import copy_run
+from agentrace.retention import columns, users
+from agentrace.retention.copying import copy_run, see_both, take_out
+from agentrace.retention.locking import alone, alone_if_writable
 from agentrace.store import Store
-from agentrace.store.away import Archive, archives, note
+from agentrace.store.away import Archive, archives, note, where
 from agentrace.store.opening import fingerprint, sealed_ids
 
 NAME: Final = "archive-name"
@@ -62,39 +62,58 @@ def archive(
     root, target = source.root, target.absolute()
     _refuse_inside(root, target)
     try:
-        journal.recover(root, tombstone=events.tombstone)
-        busy = runs_in_lanes(root)
-        free = [run_id for group in groups if not busy.keys() & group for run_id in group]
-        left = [run_id for group in groups if busy.keys() & group for run_id in group]
-        moving = [run_id for run_id in free if source.archive_of(run_id) is None]
-        known = _known(root, target)
-        if not moving:
-            return Archived(target, [], 0, left)
-        size = 0
-        for run_id in moving:
-            size += copy_run(root, target, run_id)
-            watch(1)
-        columns.write(source, target, moving, f"{time.time_ns()}-{os.urandom(4).hex()}", watching)
-        _summarise(source, moving)
-        stamps = {run_id: fingerprint(root, run_id) for run_id in moving}
-        note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))
-        _let_go(root, moving)
+        Place(target).prepare()
+        with alone(root), alone(target):
+            _refuse_same(root, target)
+            return _move(source, target, groups, watch, watching)
     except OSError as error:
         raise _failed(error) from error
+
+
+def _move(source: Store, target: Path, groups: Sequence[Sequence[bytes]], watch: Watch, watching: Watching) -> Archived:
+    root = source.root
+    journal.recover(root, tombstone=events.tombstone)
+    busy = runs_in_lanes(root)
+    free = [run_id for group in groups if not busy.keys() & group for run_id in group]
+    left = [run_id for group in groups if busy.keys() & group for run_id in group]
+    archived = where(archives(root))  # what the store said when it was opened may be over
+    moving = [run_id for run_id in free if run_id not in archived or _has(root, run_id)]
+    known = _known(root, target)
+    if not moving:
+        return Archived(target, [], 0, left)
+    ours = users.put_by_users(target)
+    strange = [run_id for run_id in moving if run_id not in ours and _has(target, run_id)]
+    users.rely(root, target, [run_id for run_id in moving if run_id not in strange], strange)
+    size = 0
+    for run_id in moving:
+        size += copy_run(root, target, run_id)
+        watch(1)
+    columns.write(source, target, moving, f"{time.time_ns()}-{os.urandom(4).hex()}", watching)
+    _summarise(source, moving)
+    stamps = {run_id: fingerprint(root, run_id) for run_id in moving}
+    note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))
+    see_both(root, target, moving)
+    take_out(root, moving)  # what was derived from them stays
     return Archived(target, moving, size, left)
 
 
 def attach(source: Store, target: Path) -> Archive:
     """Let a store know an archive: one that was moved, or another one's. Raises ``StoreError``."""
-    target = target.absolute()
+    root, target = source.root, target.absolute()
     if not (target / NAME).is_file():
         raise StoreError(f"{target} is no archive", do="`agentrace archive --to DIR` makes one", slug="archive")
+    _refuse_inside(root, target)
     try:
-        known = _known(source.root, target)
-        there = sealed_ids(target)
-        ours = {run_id: known.runs.get(run_id) or fingerprint(target, run_id) for run_id in there}
-        told = replace(known, path=os.fspath(target), runs=ours)
-        note(source.root, told)
+        Place(root).prepare()
+        with alone(root), alone_if_writable(target) as writable:
+            _refuse_same(root, target)
+            known = _known(root, target)
+            there = sealed_ids(target)
+            ours = {run_id: known.runs.get(run_id) or fingerprint(target, run_id) for run_id in there}
+            if writable:
+                users.rely(root, target, (), there)
+            told = replace(known, path=os.fspath(target), runs=ours)
+            note(root, told)
     except OSError as error:
         raise _failed(error) from error
     return told
@@ -113,9 +132,20 @@ def _refuse_inside(root: Path, target: Path) -> None:
         )
 
 
+def _refuse_same(root: Path, target: Path) -> None:
+    """A link or a mount may lead back to the store: its runs would count as copied to where they are."""
+    if os.path.samefile(Place(root).segments, Place(target).segments):
+        raise StoreError(
+            f"the archive {target} is the store {root} under another name", do="name another directory", slug="archive"
+        )
+
+
+def _has(root: Path, run_id: bytes) -> bool:
+    return (Place(root).segments / run_id.hex()).exists()
+
+
 def _known(root: Path, target: Path) -> Archive:
-    """What a store knows of the archive at a path, which is made if it is not there."""
-    Place(target).prepare()
+    """What a store knows of the archive at a path, which gets a name if it has none."""
     path = target / NAME
     if not path.exists():
         write_new(path, f"{os.urandom(_HEX // 2).hex()}\n".encode())
@@ -131,14 +161,6 @@ def _summarise(source: Store, run_ids: Sequence[bytes]) -> None:
     runs = Runs(source)
     for run_id in run_ids:
         runs.summary(run_id)
-
-
-def _let_go(root: Path, run_ids: Sequence[bytes]) -> None:
-    """Remove the segments that the store has itself; what was derived from them stays."""
-    taken = set(take_away(root, run_ids))
-    ours = [path for path, run_id in in_trash(root).items() if run_id in taken]
-    for _ in empty_trash(root, ours):
-        pass
 
 
 def _failed(error: OSError) -> StoreError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from agentrace.errors import CorruptRecord
 from agentrace.index import Watching, copy_out, opened, rewrite_without
 from agentrace.journal.disk import sync_directory
 from agentrace.store import Store
@@ -27,11 +28,21 @@ def write(source: Store, target: Path, run_ids: Sequence[bytes], batch: str, wat
 
 
 def leave_out(target: Path, run_ids: Sequence[bytes]) -> None:
-    """Write the files again that have rows of these runs, without them. Raises ``StoreError`` and OSError."""
+    """Write the files again that have rows of these runs, without them. Raises ``StoreError`` and OSError.
+
+    A damaged file is set aside as ``<name>.damaged``: the segments are what counts, and they are whole.
+    """
+    if not run_ids:
+        return
     for view in VIEWS:
         for path in sorted(_place(target, view).glob("*.parquet")):
             new = path.with_name(f".{path.name}.tmp")
-            left = rewrite_without(path, run_ids, new)
+            try:
+                left = rewrite_without(path, run_ids, new)
+            except CorruptRecord:
+                new.unlink(missing_ok=True)
+                os.replace(path, path.with_name(f"{path.name}.damaged"))
+                continue
             if left is None:
                 continue
             if left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -11,7 +12,7 @@ from blake3 import blake3
 from agentrace.errors import StoreError
 from agentrace.journal.disk import sync_directory
 from agentrace.journal.lanes import Place
-from agentrace.journal.removal import delete
+from agentrace.journal.removal import delete, empty_trash, in_trash, take_away
 from agentrace.journal.run_directory import segment_paths
 
 _NEW = ".new-"
@@ -36,6 +37,7 @@ def copy_run(source: Path, target: Path, run_id: bytes) -> int:
             sync_directory(there.parent)
         finally:
             delete(new)
+    _refuse_links(here, there)
     if _digests(there) != wanted:
         raise StoreError(
             f"{there} is not what {here} is: nothing was removed",
@@ -43,6 +45,40 @@ def copy_run(source: Path, target: Path, run_id: bytes) -> int:
             slug="archive",
         )
     return sum(path.stat().st_size for path in segment_paths(here))
+
+
+def see_both(source: Path, target: Path, run_ids: Iterable[bytes]) -> None:
+    """See once more that both have all of these runs, before one is removed. Raises ``StoreError``."""
+    for run_id in run_ids:
+        here, there = (Place(root).segments / run_id.hex() for root in (source, target))
+        _refuse_links(here, there)
+        if not _sizes(there) or _sizes(there) != _sizes(here):
+            raise StoreError(
+                f"{there} was changed meanwhile: {here} was not removed", do="try again when it is done", slug="archive"
+            )
+
+
+def take_out(root: Path, run_ids: Sequence[bytes]) -> None:
+    """Remove the segments of these runs, and nothing else. Raises OSError."""
+    taken = set(take_away(root, run_ids))
+    ours = [path for path, run_id in in_trash(root).items() if run_id in taken]
+    for _ in empty_trash(root, ours):
+        pass
+
+
+def _refuse_links(here: Path, there: Path) -> None:
+    """A copy that is a link, or a mount, of what was copied is none."""
+    links = [path for path in (*segment_paths(here), *segment_paths(there)) if path.is_symlink()]
+    if links or os.path.samefile(here, there):
+        raise StoreError(
+            f"{links[0] if links else there} is a link, and no copy: nothing was removed",
+            do="put the file or directory itself there",
+            slug="archive",
+        )
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in segment_paths(directory)}
 
 
 def _copied(here: Path, new: Path) -> None:

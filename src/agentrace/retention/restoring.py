@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ from msgspec.structs import replace
 
 from agentrace.errors import StoreError
 from agentrace.journal.lanes import Place
-from agentrace.journal.removal import empty_trash, in_trash, take_away
-from agentrace.retention import columns
+from agentrace.retention import columns, users
 from agentrace.retention.archiving import Watch
-from agentrace.retention.copying import copy_run
+from agentrace.retention.copying import copy_run, see_both, take_out
+from agentrace.retention.locking import alone, alone_if_writable
 from agentrace.store import Store
 from agentrace.store.away import Archive, archives, is_away, note, where
 
@@ -33,46 +32,55 @@ class Restored(Struct, frozen=True):
 def restore(source: Store, run_ids: Sequence[bytes], watch: Watch) -> Restored:
     """Move runs back out of their archives. Raises ``StoreError`` where an archive cannot be reached."""
     root = source.root
-    known = where(archives(root))
-    here = [run_id for run_id in run_ids if source.archive_of(run_id) is None]
-    of: dict[str, list[bytes]] = defaultdict(list)
-    for run_id in run_ids:
-        if run_id not in here:
-            of[known[run_id].name].append(run_id)
     kept: list[Path] = []
     restored: list[bytes] = []
     try:
         Place(root).prepare()
-        for archive in [one for one in archives(root) if one.name in of]:
-            moving = of[archive.name]
-            _copy_back(root, archive, moving, watch)
-            note(root, replace(archive, runs={one: at for one, at in archive.runs.items() if one not in moving}))
-            restored += moving
-            if not _taken_out(Path(archive.path), moving):
-                kept.append(Path(archive.path))
+        with alone(root):
+            known = archives(root)  # what the store said when it was opened may be over
+            of = _by_archive(root, known, run_ids)
+            for archive in [one for one in known if one.name in of]:
+                if not _moved_back(root, archive, of[archive.name], watch):
+                    kept.append(Path(archive.path))
+                restored += of[archive.name]
     except OSError as error:
         raise StoreError(
             f"the runs could not be brought back: {error.strerror or error}",
             do="make room in the store; nothing is lost, and trying again goes on",
             slug="archive",
         ) from error
-    return Restored(restored, here, kept)
+    return Restored(restored, [run_id for run_id in run_ids if run_id not in set(restored)], kept)
 
 
-def _copy_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: Watch) -> None:
+def _by_archive(root: Path, known: list[Archive], run_ids: Sequence[bytes]) -> dict[str, list[bytes]]:
+    """Those of these runs that are archived, by the name of the archive.
+
+    A move that was killed leaves a run in both places: that goes on, if the archive can be reached.
+    """
+    archive_of = where(known)
+    of: dict[str, list[bytes]] = defaultdict(list)
+    for run_id in run_ids:
+        archive = archive_of.get(run_id)
+        if archive and (archive.is_there or not (Place(root).segments / run_id.hex()).exists()):
+            of[archive.name].append(run_id)
+    return of
+
+
+def _moved_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: Watch) -> bool:
+    """Whether the archive could be written."""
+    path = Path(archive.path)
     if not archive.is_there:
         raise is_away(archive, run_ids[0])
-    for run_id in run_ids:
-        copy_run(Path(archive.path), root, run_id)
-        watch(1)
-
-
-def _taken_out(path: Path, run_ids: Sequence[bytes]) -> bool:
-    """Whether the archive could be written."""
-    if not os.access(path / "segments", os.W_OK):
-        return False
-    columns.leave_out(path, run_ids)
-    taken = set(take_away(path, run_ids))
-    for _ in empty_trash(path, [entry for entry, run_id in in_trash(path).items() if run_id in taken]):
-        pass
-    return True
+    with alone_if_writable(path) as writable:
+        for run_id in run_ids:
+            copy_run(path, root, run_id)
+            watch(1)
+        free = users.takeable(root, path, run_ids) if writable else []
+        see_both(path, root, run_ids)
+        note(root, replace(archive, runs={one: at for one, at in archive.runs.items() if one not in run_ids}))
+        if writable:
+            columns.leave_out(path, free)
+            see_both(path, root, free)
+            take_out(path, free)
+            users.release(root, path, run_ids)
+    return writable

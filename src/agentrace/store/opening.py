@@ -145,10 +145,8 @@ def fingerprint(root: Path, run_id: bytes) -> str:
 def _archived(archive: Archive, run_id: bytes) -> journal.Record:
     try:
         return open_sealed(Path(archive.path), run_id)
-    except RunNotFound:
-        raise is_away(archive, run_id) from None
-    except OSError as error:
-        raise _unreadable(Path(archive.path), error) from error
+    except (RunNotFound, OSError) as error:
+        raise is_away(archive, run_id) from error
 
 
 def sealed_ids(root: Path) -> list[bytes]:

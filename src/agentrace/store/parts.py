@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _TOP: Final = re.compile(
-    r"journal|segments|damaged|derived|archived|trash|parquet|archive-name|format|config\.toml|\.gitignore"
+    r"journal|segments|damaged|derived|archived|archived\.lock|users|trash|parquet|archive-name|format|config\.toml|\.gitignore"
     r"|index\..+|\.index\..+|\.format-.+\.tmp|\.agentrace-probe-.+"
 )
 _RUN: Final = re.compile(r"[0-9a-f]{32}")
