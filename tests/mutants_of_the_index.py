@@ -25,7 +25,7 @@ MUTANTS_OF_THE_INDEX = (
     Mutant(
         "what a conversation told before is forgotten",
         "index/indexing.py",
-        "return Before(paths, messages, texts)",
+        'return Before(paths, marks["messages"], marks["texts"])',
         "return Before(paths)",
         (_INDEX + "test_a_run_that_goes_on_is_told_further",),
     ),

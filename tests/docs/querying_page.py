@@ -95,7 +95,8 @@ One SELECT is answered, in the SQL of [DuckDB](https://duckdb.org/docs/stable/sq
 reach: it changes nothing, reads no file and loads no extension. `--json` prints one object for each row and `--csv` and
 `--parquet` what they say; `-o` names a file. `--from shop.agentrace` asks a trace file in place of the store.
 
-Times are UTC, and NULL stands where a record does not tell. Any program may read `index.duckdb` while no agentrace command
+Times are UTC and without a zone: compare them with `now() at time zone 'UTC'`. `run_id` is a UUID; `ls` prints its
+beginning without hyphens, which is `replace(run_id::varchar, '-', '') like '01a2%'`. NULL stands where a record does not tell. Any program may read `index.duckdb` while no agentrace command
 writes it; while one keeps it open, commands tell what they know `as of` the moment before.
 
 ## Views

@@ -32,7 +32,7 @@ with agentrace.run(f"recorder-{slot}"):
         work(done)
         done += 1
         os.pwrite(acknowledged, struct.pack("<Q", done), slot * 8)
-        time.sleep(0.002)
+        time.sleep(0.03)
 """
 
 READER = """

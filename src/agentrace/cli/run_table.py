@@ -60,11 +60,16 @@ def _cells(entry: Listed, digits: int, to: Terminal) -> tuple[str, ...]:
         plain(run.name) or "?",
         run.status,
         age(to.now_ns - run.started_ts) if run.started_ts else "",
-        duration(run.duration_ns) if run.started_ts else "",
+        duration(_lasted(run, to)) if run.started_ts else "",
         f"{run.totals.count:,}",
         tokens_text(used.input, used.output, to) if used.input or used.output else "",
         _replayable(run),
     )
+
+
+def _lasted(run: Summary, to: Terminal) -> int:
+    """How long a run took; of one that goes on, until now: it may be in a call that hangs."""
+    return max(run.duration_ns, to.now_ns - run.started_ts) if run.status == "running" else run.duration_ns
 
 
 def _replayable(run: Summary) -> str:

@@ -187,20 +187,21 @@ class Indexer:
             msgspec.json.encode(facts).decode(),
         )
         one = told(entry.run_id, rows, run, progress)
-        self._batch.retold.append((known.run_key, one.steps))
+        told_before = [row.step_id for row in rows.steps if row.first_seq is None or row.first_seq <= known.last_seq]
+        if told_before:
+            self._batch.retold.append((known.run_key, told_before))
         self._batch.replaced.append(known.run_key)
         self._add(one)
         return True
 
     def _before(self, known: Known, record: RunRecord) -> Before:
         """What was told of a run, as far as that matters for what is new."""
-        outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys()
-        paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer)))
-        messages, texts = (
-            [mark for (mark,) in self._all(statement("marks"), run_key=known.run_key, of=of)]
-            for of in ("messages", "texts")
-        )
-        return Before(paths, messages, texts)
+        outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys() - {0}
+        paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer))) if outer else {}
+        marks: dict[str, list[bytes]] = {"messages": [], "texts": []}
+        for of, mark in self._all(statement("marks"), run_key=known.run_key):
+            marks[of].append(mark)
+        return Before(paths, marks["messages"], marks["texts"])
 
     def _touched(self, known: Known, new: Sequence[bytes]) -> Sequence[int]:
         """The seqs of earlier events that are needed to tell the new ones."""

@@ -44,8 +44,6 @@ class Told(Struct, frozen=True):
     """By table: its rows as lines of JSON."""
     events: int
     rows: int
-    steps: Sequence[int] = ()
-    """Steps whose rows are among them."""
 
 
 def tell_of(source: RunsSource, task: Task) -> Told | None:
@@ -89,7 +87,7 @@ def told(run_id: bytes, rows: Rows, run: RunRow, progress: ProgressRow) -> Told:
     kinds: list[Sequence[Struct]] = [rows.steps, rows.events, rows.texts, rows.messages, rows.marks, [run], [progress]]
     lines = {TABLES[type(some[0])]: as_lines(some) for some in kinds if some}
     count = sum(map(len, kinds))
-    return Told(run_id, progress, lines, len(rows.events), count, [row.step_id for row in rows.steps])
+    return Told(run_id, progress, lines, len(rows.events), count)
 
 
 def going_on(record: RunRecord) -> Meaning:

@@ -95,7 +95,8 @@ class Runs:
             try:
                 found = self._heads[run_id] = head(self._opened(run_id))
             except ArchiveAway:
-                return Head(run_id)
+                kept = self._keeper.summary(run_id)
+                return Head(run_id) if kept is None else Head(run_id, kept.name, kept.started_ts, kept.parent)
             self._new_heads += self._keeper.is_over(run_id)
         return found
 

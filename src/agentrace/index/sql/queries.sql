@@ -47,7 +47,7 @@ DELETE FROM mark_rows WHERE run_key IN (SELECT unnest($run_keys));
 
 -- name: marks
 -- What of a run that goes on was told.
-SELECT mark FROM mark_rows WHERE run_key = $run_key AND of = $of;
+SELECT of, mark FROM mark_rows WHERE run_key = $run_key;
 
 -- name: forget_sum_rows
 DELETE FROM sum_rows WHERE run_key IN (SELECT unnest($run_keys));
