@@ -20,7 +20,10 @@ def head_lines(tree: Tree, to: Terminal) -> Iterator[str]:
     status = to.paint(tree.status, {"completed": "green", "running": "cyan"}.get(tree.status, "red"))
     ended = "" if run.exit_code in (None, 0) else f", exit code {run.exit_code}"
     title = f"{to.paint(plain(run.name) or '?', 'bold')}  {status}"
-    yield f"{title} {'after' if run.ended is None else 'in'} {duration(run.duration_ns)}{ended}"
+    lasted = run.duration_ns
+    if tree.status == "running":  # it may be in a call that hangs
+        lasted = max(lasted, to.now_ns - run.started_ts)
+    yield f"{title} {'after' if run.ended is None else 'in'} {duration(lasted)}{ended}"
     started = run.started
     facts = [format_run_id(run.id), date(run.started_ts) if started is not None else ""]
     if started is not None:
