@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
@@ -25,7 +25,7 @@ _held: dict[tuple[int, int], int] = {}
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def alone(directory: Path) -> Generator[None]:
     """Nobody else archives into this directory, or out of it, meanwhile.
 
     Raises ``StoreError`` where others do not end, and OSError where the directory cannot be written.
@@ -46,7 +46,7 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone_if_writable(directory: Path) -> Iterator[bool]:
+def alone_if_writable(directory: Path) -> Generator[bool]:
     """As ``alone``; False where the directory may only be read, and then nothing is to be removed there."""
     if not (os.access(directory, os.W_OK) and os.access(directory / "segments", os.W_OK)):
         yield False
