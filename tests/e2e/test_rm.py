@@ -119,8 +119,8 @@ def test_options_say_which_of_the_runs_that_are_listed(place: Place, arguments: 
         (["--name", "nightly"], "There is nobody to ask here, so nothing is removed: say --yes, or --dry-run."),
         (["@last"], "There is nobody to ask here"),
         (["--older-than", "soon", "--yes"], "'soon' is no age: 90s, 15min, 12h, 30d or 8w is one."),
-        (["@last:7", "--yes"], "names a step: a run is removed as a whole"),
-        (["shop.agentrace", "--yes"], "names a trace file: remove the file"),
+        (["@last:7", "--yes"], "names a step: name the run as a whole"),
+        (["shop.agentrace", "--yes"], "names a trace file, and no run of the store"),
         (["nobody", "--yes"], "docs/errors.md#run-not-found"),
     ],
 )

@@ -139,7 +139,7 @@ def test_ten_thousand_steps(place: Place) -> None:
     assert outputs == [n + m for n in range(100) for m in range(99)]
     assert (len(names_of(record)), status(record)) == (10_000, "completed")
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    shown = place.do(AGENTRACE, "show", "@last")
+    shown = place.do(AGENTRACE, "show", "@last", "--all")
     assert shown.out.count("tool add") == 9900
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 20  # of its own, however busy the machine
 

@@ -119,8 +119,9 @@ def test_a_literal_search_agrees_with_in(shop: tuple[Session, Sequence[Summary]]
 
     in_texts = [hit for hit in found.hits if told(hit.match) in {told(form) for form in spelt}]
     assert len(in_texts) == len(found.hits) == found.matching
-    assert {(hit.step_id, hit.part) for hit in found.hits if hit.step_id} == {(row[1], row[2]) for row in expected}
-    assert found.matching >= len(expected)
+    of_steps = [row for row in expected if row[1]]
+    assert {(hit.step_id, hit.part) for hit in found.hits if hit.step_id} == {(row[1], row[2]) for row in of_steps}
+    assert found.matching >= len(of_steps)
 
 
 def test_all_hits_are_counted_and_the_newest_told(shop: tuple[Session, Sequence[Summary]]) -> None:

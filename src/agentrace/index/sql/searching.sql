@@ -68,7 +68,11 @@ SELECT regexp_matches('', $pattern);
 WITH one_for_each AS (
     SELECT *
     FROM hits h
-    WHERE source = 't'
+    WHERE source = 't' AND step_id <> 0
+        OR source = 't' AND NOT EXISTS (  -- a run fails with what one of its steps failed with
+            FROM hits o
+            WHERE o.source = 't' AND o.run_key = h.run_key AND o.step_id <> 0 AND o.part = 'error' AND h.part = 'error'
+        )
         OR source = 'm' AND NOT EXISTS (
             FROM hits o
             WHERE o.source = 't' AND o.run_key = h.run_key AND o.step_id = h.step_id AND o.part = h.part
