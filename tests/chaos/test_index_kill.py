@@ -14,7 +14,7 @@ from agentrace.index import database
 from tests.unit.indexes import made_anew, of_store
 from tests.unit.recorded_runs import MODEL, Process, completion
 
-KILLS = int(os.environ.get("AGENTRACE_SOAK") or 12)
+KILLS = int(os.environ.get("AGENTRACE_SOAK") or 5)
 REPOSITORY = Path(__file__).parents[2]
 
 INDEXER = """

@@ -80,7 +80,7 @@ filters = st.builds(
 
 
 @given(wanted=filters, sort=st.sampled_from(["started", "duration", "tokens", "steps"]), reverse=st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_filter_lets_through_what_it_says(
     shop: tuple[Session, Sequence[Summary]], wanted: Filter, sort: str, reverse: bool
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_filter_lets_through_what_it_says(
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_literal_search_agrees_with_in(shop: tuple[Session, Sequence[Summary]], data: st.DataObject) -> None:
     session, _ = shop
     text = data.draw(st.sampled_from(TEXTS))
