@@ -31,14 +31,12 @@ _NUMBER: Final = re.compile(rb"-?\d{1,400}")
 _LATEST: Final = 9_000_000_000_000_000_000
 """Unix nanoseconds in the year 2255."""
 _MOST: Final = (1 << 53) - 1
-_COUNTS: Final = frozenset(
-    {"input_fresh", "cache_read", "cache_write", "output_visible", "reasoning", "cost_nano_usd", "retries"}
-)
+_COUNTS: Final = frozenset({"input_fresh", "cache_read", "cache_write", "output_visible", "reasoning", "retries"})
 _LIMITS: Final = {
     "UTINYINT": (0, 255),
     "INTEGER": (-(1 << 31), (1 << 31) - 1),
     "UINTEGER": (0, (1 << 32) - 1),
-    "BIGINT": (0, _LATEST),
+    "BIGINT": (-_LATEST, _LATEST),
     "UBIGINT": (0, _LATEST),
 }
 _NEEDED: Final = frozenset({"seq", "step_id", "ts", "started_ts", "run_key", "position", "last_seq"})
@@ -66,6 +64,8 @@ def _plausible(data: bytes) -> bytes:
     def limit(name: str) -> tuple[int, int] | None:
         if name.endswith("_ts") or name == "ts":
             return 0, _LATEST
+        if name == "cost_nano_usd":  # what was taken back may stand without what it takes back
+            return -_MOST, _MOST
         return (0, _MOST) if name.endswith("_ns") or name in _COUNTS else None
 
     return _limited(data, limit)

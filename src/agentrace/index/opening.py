@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -100,7 +100,8 @@ def _has_place(source: Store) -> bool:
 
 def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     root, before = source.root, freshness.last_pass(source.root)
-    listed = _Listed(time.monotonic_ns(), source)
+    # Who has listed its runs before may lack those that have come since.
+    listed = _Listed(time.monotonic_ns(), Store(root) if source.is_listed else source)
     wanted = listed.as_pass()
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
@@ -198,7 +199,7 @@ def _writable(root: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _in_memory(stack: ExitStack, source: RunsSource, watching: Watching) -> Session:
-    connection = stack.enter_context(_closing(database.in_memory()))
+    connection = stack.enter_context(closing(database.in_memory()))
     done = Indexer(connection, source, {}, watching.progress).work()
     return Session(connection, indexed=done)
 
@@ -217,11 +218,3 @@ def _stale(stack: ExitStack, source: Store, holder: str, watching: Watching) -> 
     except Outdated:
         return _in_memory(stack, source, watching)
     return Session(connection, stale)
-
-
-@contextmanager
-def _closing(connection: duckdb.DuckDBPyConnection) -> Generator[duckdb.DuckDBPyConnection]:
-    try:
-        yield connection
-    finally:
-        connection.close()

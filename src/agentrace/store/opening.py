@@ -60,6 +60,11 @@ class Store:
             raise _unreadable(self.root, error) from error
 
     @property
+    def is_listed(self) -> bool:
+        """Whether what is told of its runs is as of an earlier moment than now."""
+        return "_snapshot" in self.__dict__
+
+    @property
     def entries(self) -> list[RunEntry]:
         """All runs, the newest last. Raises ``StoreError``."""
         return self._entries
