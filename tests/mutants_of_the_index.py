@@ -30,6 +30,13 @@ MUTANTS_OF_THE_INDEX = (
         (_INDEX + "test_a_run_that_goes_on_is_told_further",),
     ),
     Mutant(
+        "a store that was listed before is taken for what is there now",
+        "index/opening.py",
+        "Store(root) if source.is_listed else source",
+        "source",
+        ("tests/unit/test_index_edges.py::test_what_came_since_a_store_was_listed_is_told",),
+    ),
+    Mutant(
         "runs that are gone stay in the index",
         "index/indexing.py",
         "        self._forget([self._known.pop(run_id).run_key for run_id in gone])",

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from agentrace.errors import ConfigError
 from agentrace.index.engine import engine
+from agentrace.index.selects import one_select, told_of_query
 from agentrace.index.statements import statement
 
 if TYPE_CHECKING:
@@ -66,27 +67,11 @@ def named(*names: str) -> str:
 
 def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
     """A query of somebody else, if it is one SELECT. Raises ``ConfigError``, slug ``sql`` or ``sql-read-only``."""
-    duckdb = engine()
-
-    try:
-        statements = connection.extract_statements(query.sql)
-    except duckdb.Error as error:
-        raise _told(error) from error
-    if len(statements) != 1:
-        what = f"these are {len(statements)} queries" if statements else "there is no query"
-        raise ConfigError(what, do="give one SELECT at a time", slug="sql")
-    (found,) = statements
-    if found.type != duckdb.StatementType.SELECT:
-        raise ConfigError(
-            f"{found.type.name} is refused: recordings can only be read",
-            do="ask with SELECT, WITH, FROM, DESCRIBE or SUMMARIZE",
-            slug="sql-read-only",
-        )
-    asked = found.named_parameters
+    sql, asked = one_select(connection, query.sql)
     for name in sorted(asked ^ query.parameters.keys()):
         what = f"has a parameter ${name} and no value" if name in asked else f"has no parameter ${name}"
         raise ConfigError(f"the query {what}", do="name each parameter in the query and in the call", slug="sql")
-    return Query(_without_end(found.query), query.parameters)
+    return Query(sql, query.parameters)
 
 
 def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> list[Column]:
@@ -96,7 +81,7 @@ def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> list[Column]
     try:
         rows: list[Any] = connection.execute(f"DESCRIBE\n{query.sql}", dict(query.parameters) or None).fetchall()
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise told_of_query(error) from error
     found: list[Column] = []
     names: set[str] = set()
     for name, kind, *_ in rows:
@@ -115,7 +100,7 @@ def rows(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Colum
     try:
         found: list[tuple[Any, ...]] = connection.execute(*_plain(query, of)).fetchall()
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise told_of_query(error) from error
     changes = [(at, _AS_PYTHON[column.holds]) for at, column in enumerate(of) if column.holds in _AS_PYTHON]
     if not changes:
         return found
@@ -139,7 +124,7 @@ def arrays(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Col
     try:
         found = connection.execute(*_plain(query, of, _large(connection, query, of))).fetchnumpy()
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise told_of_query(error) from error
     return dict(zip((column.name for column in of), found.values(), strict=True))
 
 
@@ -153,7 +138,7 @@ def stream(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Col
         run: Any = getattr(type(relation), "materialize", None) or type(relation).execute  # before 2.0
         return run(relation)
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise told_of_query(error) from error
 
 
 def _large(connection: duckdb.DuckDBPyConnection, query: Query, of: Sequence[Column]) -> str:
@@ -201,25 +186,3 @@ def _duration(value: Any) -> Any:
 
 
 _AS_PYTHON: Final = {"time": _time, "duration": _duration}
-
-
-def _without_end(sql: str) -> str:
-    """A statement without semicolons and comments behind it."""
-    duckdb = engine()
-
-    text = sql.encode()
-    end = len(text)
-    for offset, kind in reversed(duckdb.tokenize(sql)):
-        if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
-            break
-        end = offset
-    return text[:end].decode()
-
-
-def _told(error: Exception) -> ConfigError:
-    """What the engine says of a query, without the line of ours that stands before it."""
-    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
-    lines[0] = lines[0].partition(" Error: ")[2] or lines[0]
-    return ConfigError(
-        "\n  ".join(lines), do="correct the query; docs/03-data-storage-and-retention.md has the views", slug="sql"
-    )

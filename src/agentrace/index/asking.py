@@ -16,6 +16,7 @@ from agentrace.errors import ConfigError, StoreError
 from agentrace.index.engine import engine
 from agentrace.index.interrupting import interruptible
 from agentrace.index.opening import Session
+from agentrace.index.selects import one_select, told_of_query
 from agentrace.index.statements import statement
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ Form: TypeAlias = Literal["text", "json"]
 Value: TypeAlias = str | int | float | bool | None
 
 _AT_ONCE: Final = 1_000
-_PLACE: Final = re.compile(r"\n*^LINE (\d+): (.*)\n( *)(\^+)\s*\Z", re.MULTILINE)
 _NUMERIC: Final = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\))\Z")
 
 
@@ -82,7 +82,7 @@ def write_parquet(session: Session, question: Question, path: Path) -> int:
                     session.connection, lambda: session.connection.execute(copied, parameters).fetchall()
                 )
             except duckdb.Error as error:
-                raise _told(error) from error
+                raise told_of_query(error) from error
         try:
             shutil.move(made, path)
         except OSError as error:
@@ -104,27 +104,9 @@ def _in_reach_of_nothing(connection: duckdb.DuckDBPyConnection, written: Path | 
 
 def _checked(connection: duckdb.DuckDBPyConnection, question: Question) -> str:
     """The one SELECT that a question is, without what may stand behind it."""
-    duckdb = engine()
-
-    try:
-        statements = connection.extract_statements(question.sql)
-    except duckdb.Error as error:
-        raise _told(error, before=0) from error
-    if len(statements) != 1:
-        raise ConfigError(
-            "there is no query" if not statements else f"these are {len(statements)} queries",
-            do="give one SELECT at a time",
-            slug="sql",
-        )
-    (found,) = statements
-    if found.type != duckdb.StatementType.SELECT:
-        raise ConfigError(
-            f"{found.type.name} is refused: the index can only be read",
-            do="ask with SELECT, WITH, FROM, DESCRIBE or SUMMARIZE; what is in the index comes from the records alone",
-            slug="sql-read-only",
-        )
-    _check_parameters(found.named_parameters, question.parameters)
-    return _without_end(found.query)
+    sql, asked = one_select(connection, question.sql)
+    _check_parameters(asked, question.parameters)
+    return sql
 
 
 def _check_parameters(asked: set[str], given: Mapping[str, Value]) -> None:
@@ -140,26 +122,13 @@ def _check_parameters(asked: set[str], given: Mapping[str, Value]) -> None:
         )
 
 
-def _without_end(sql: str) -> str:
-    """A statement without semicolons and comments behind it."""
-    duckdb = engine()
-
-    text = sql.encode()
-    end = len(text)
-    for offset, kind in reversed(duckdb.tokenize(sql)):
-        if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
-            break
-        end = offset
-    return text[:end].decode()
-
-
 def _described(connection: duckdb.DuckDBPyConnection, sql: str, question: Question) -> list[Column]:
     duckdb = engine()
 
     try:
         rows: list[Any] = connection.execute(f"DESCRIBE\n{sql}", dict(question.parameters) or None).fetchall()
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise told_of_query(error) from error
     return [Column(name, kind) for name, kind, *_ in rows]
 
 
@@ -177,19 +146,4 @@ def _rows(
         while rows := interruptible(connection, lambda: connection.fetchmany(_AT_ONCE)):
             yield from rows
     except duckdb.Error as error:
-        raise _told(error) from error
-
-
-def _told(error: Exception, *, before: int = 1) -> ConfigError:
-    """What the engine says of a query, with the place marked; it counts the ``before`` lines that were put first."""
-    text = str(error).strip()
-    place = _PLACE.search(text)
-    said = text[: place.start()] if place else text
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    lines[0] = lines[0].partition(" Error: ")[2] or lines[0]
-    if place:
-        number = int(place[1]) - before
-        head = f"line {number}: " if number > 1 else ""
-        marked = len(place[3]) - len(f"LINE {place[1]}: ")
-        lines += [f"  {head}{place[2]}", f"  {' ' * (len(head) + max(0, marked))}{place[4]}"]
-    return ConfigError("\n  ".join(lines), do="correct the query; `agentrace sql` shows the views", slug="sql")
+        raise told_of_query(error) from error
