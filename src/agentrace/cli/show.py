@@ -19,6 +19,7 @@ from agentrace.cli.detail import step_lines
 from agentrace.cli.drawing import tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
+from agentrace.cli.filtering import KINDS, kinds_option
 from agentrace.cli.folding import Command
 from agentrace.cli.opening import home_option, named
 from agentrace.cli.page_options import asked_page, page_options
@@ -42,7 +43,7 @@ _LAST: Final = 10**18
 @click.option("--all", "everything", is_flag=True, help="Show every row, however many there are.")
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Fold what is more than N levels deep.")
 @click.option("--find", "--search", metavar="TEXT", help="Only rows that hold this, in upper or lower case.")
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only rows of this kind. May be repeated.")
+@kinds_option("Only rows of this kind", (*KINDS, "process", "job"))
 @click.option("--failed", is_flag=True, help="Only rows of what failed.")
 @click.option("--new", is_flag=True, help="Only rows that began, ended or got notes since you last looked.")
 @click.option("--events", is_flag=True, help="Show the events of the record instead.")

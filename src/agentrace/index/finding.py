@@ -59,6 +59,13 @@ def find(session: Session, wanted: Filter, order: Order, *, roots: bool = False)
     return FoundRuns(runs, rows[0][-1] if rows else 0, among)
 
 
+def chosen_ids(session: Session, wanted: Filter) -> list[bytes]:
+    """The ids of all runs that ``wanted`` lets through, the oldest first."""
+    choose(session, wanted)
+    rows: list[Any] = session.connection.execute(statement("ids", "choosing")).fetchall()
+    return [run_id.bytes for (run_id,) in rows]
+
+
 def one(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
     """The row of a statement that always gives one."""
     if row is None:

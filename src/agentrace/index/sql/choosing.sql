@@ -20,12 +20,19 @@ SELECT DISTINCT unnest(models) FROM run_rows;
 CREATE OR REPLACE TEMP TABLE chosen AS SELECT run_key FROM run_rows;
 
 -- name: choose
--- The runs that every filter lets through.
+-- The runs that every filter lets through. An id begins with the milliseconds at which its run did: what counts where
+-- the record cannot be read.
 CREATE OR REPLACE TEMP TABLE chosen AS
+WITH begun AS (
+    SELECT
+        *,
+        coalesce(started_ts, ('0x' || replace(left(run_id::VARCHAR, 13), '-', ''))::HUGEINT * 1_000_000) AS began
+    FROM run_rows
+)
 SELECT run_key
-FROM run_rows
-WHERE ($since::BIGINT IS NULL OR started_ts >= $since)
-    AND ($until::BIGINT IS NULL OR started_ts < $until)
+FROM begun
+WHERE ($since::BIGINT IS NULL OR began >= $since)
+    AND ($until::BIGINT IS NULL OR began < $until)
     AND ($statuses::VARCHAR[] IS NULL OR list_contains($statuses, status))
     AND ($names::VARCHAR[] IS NULL OR coalesce(name, '') IN (SELECT unnest($names::VARCHAR[])))
     AND ($workflows::VARCHAR[] IS NULL OR coalesce(workflow, '') IN (SELECT unnest($workflows::VARCHAR[])))
@@ -62,6 +69,10 @@ WHERE run_key IN (
         OR contains(told, CASE WHEN $cased THEN $form4::VARCHAR ELSE lower($form4::VARCHAR) END)
         OR contains(told, CASE WHEN $cased THEN $form5::VARCHAR ELSE lower($form5::VARCHAR) END)
 );
+
+-- name: ids
+-- The chosen runs, the oldest first.
+SELECT run_id FROM run_rows JOIN chosen USING (run_key) ORDER BY run_id;
 
 -- name: count
 SELECT count(*) FROM run_rows;
