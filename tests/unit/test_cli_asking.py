@@ -14,7 +14,7 @@ import pytest
 
 from agentrace.capture.step import Kind
 from agentrace.cli import execute
-from agentrace.cli.filtering import KINDS
+from agentrace.cli.words import KINDS
 from tests.unit.asked_runs import DAY_MS, fill
 from tests.unit.golden import expect
 from tests.unit.recorded_runs import START_MS

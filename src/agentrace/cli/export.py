@@ -23,12 +23,10 @@ from agentrace.cli.units import counted, size
 from agentrace.cli.verify import AWAY
 from agentrace.config import Settings
 from agentrace.export import Payloads, Pictured, picture, place
-from agentrace.index.filters import Filter
+from agentrace.index.filters import BADLY, Filter
 from agentrace.query import Runs
 from agentrace.redact import Profile, environment_secrets, redactor
 from agentrace.store import Store
-
-FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
 
 
 @click.command()
@@ -203,7 +201,7 @@ def _is_away(runs: Runs, run_id: bytes) -> bool:
 
 
 def _failed(runs: Runs, run_id: bytes) -> bool:
-    return any(runs.summary(one).status in FAILED for one in with_children(runs, [run_id]))
+    return any(runs.summary(one).status in BADLY for one in with_children(runs, [run_id]))
 
 
 def _changing(given: Settings, without_payloads: bool, redact: str | None) -> Changing:

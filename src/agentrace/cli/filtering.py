@@ -5,27 +5,23 @@ from __future__ import annotations
 import functools
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_args
 
 import click
 
 from agentrace.cli.conditions import COUNTS, DURATIONS, MOMENTS, between, count, moment, nanoseconds
-from agentrace.index.filters import Between, Filter
+from agentrace.cli.words import completed_of, kinds_option, some_of
+from agentrace.index.filters import BADLY, Between, Filter
 from agentrace.query.summaries import Status
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-KINDS: Final = ("model", "embedding", "tool", "retriever", "planner", "validator", "safety", "agent", "task")
-BADLY: Final = ("failed", "aborted", "interrupted", "unreadable")
-"""What ``--failed`` stands for."""
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 _Callback: TypeAlias = Callable[[click.Context, click.Parameter, Any], Any]
-_Completion: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 AGES: Final = "90s, 15min, 12h, 30d or 8w"
 
 
@@ -61,47 +57,10 @@ def _between(amount: Callable[[str], int], possible: str) -> _Callback:
     return convert
 
 
-def some_of(words: Sequence[str]) -> _Callback:
-    """Some of a few words, the option given several times or with commas between them."""
-
-    def convert(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-        given = [word.strip() for value in values for word in value.split(",")]
-        for word in given:
-            if word not in words:
-                raise click.BadParameter(f"{word!r} is none. Possible are {', '.join(words)}.")
-        return tuple(dict.fromkeys(given))
-
-    return convert
-
-
-def completed_of(words: Sequence[str]) -> _Completion:
-    """What a tab makes of some of a few words with commas between them."""
-
-    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-        before, comma, last = incomplete.rpartition(",")
-        given = before.split(",")
-        return [f"{before}{comma}{word}" for word in words if word.startswith(last) and word not in given]
-
-    return complete
-
-
 def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     # Loaded by name: whoever presses no tab does not pay for it.
     found: list[CompletionItem] = importlib.import_module("agentrace.cli.references").names(ctx, incomplete)
     return found
-
-
-def kinds_option(told: str, kinds: Sequence[str] = KINDS) -> Callable[[Command], Command]:
-    """The option ``--kind``: some of the kinds of steps; ``told`` says what for."""
-    return click.option(
-        "--kind",
-        "kinds",
-        multiple=True,
-        metavar="KIND",
-        callback=some_of(kinds),
-        shell_complete=completed_of(kinds),
-        help=f"{told}; several with commas: {', '.join(kinds)}.",
-    )
 
 
 _OPTIONS: Final = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.escaping import json_text, plain
@@ -15,11 +17,12 @@ from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.progress import Progress
-from agentrace.cli.run_table import table_lines, unique_digits
+from agentrace.cli.run_table import belongs, footer_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
-from agentrace.index.filters import SORTS, Filter, Sort
-from agentrace.query import Listed
+from agentrace.errors import RunNotFound
+from agentrace.index.filters import BADLY, SORTS, Filter, Sort
+from agentrace.query import Listed, Runs
 from agentrace.store import Store
 
 
@@ -44,7 +47,8 @@ def command(
 ) -> None:
     """List the recorded runs, the newest first; with FILE, those in a trace file.
 
-    Runs of processes that a run started, and of jobs that it sent, are counted with it. A run is interrupted when its
+    Runs of processes that a run started, and of jobs that it sent, are counted with it, and how many of them, and of
+    its steps, failed is said behind it. A run is interrupted when its
     process died without an end; what it did up to there is in its record. `agentrace show` tells why a run is not
     replayable.
 
@@ -71,33 +75,57 @@ def command(
         write(json_text(summary_json(entry.summary, entry.processes, entry.jobs)) for entry in listed)
         return
     with Progress("reading", "run", min(number, len(runs.ids))) as progress:
-        shown = list(progress.over(listed))
+        shown = [_looked_below(runs, entry) for entry in progress.over(listed)]
+    if not shown:
+        click.echo("\n".join(nothing_lines(runs.store.root)), err=True)
+        return
+    there = len(runs.ids) if everything else _roots(runs, shown, number)
+    write(list_lines(_noted(runs, shown), runs.ids, there, runs.store.root, runs.store.size(), terminal()))
+
+
+def nothing_lines(root: Path) -> Iterator[str]:
+    """What is said of a store without runs."""
+    yield f"no runs in {plain(str(root))}"
+    yield "  record one: agentrace run python agent.py"
+
+
+def _looked_below(runs: Runs, entry: Listed) -> Listed:
+    """The same, with how many went wrong of those that it started."""
+    failed = 0
+    for run_id in entry.below:
+        with suppress(RunNotFound):
+            failed += runs.summary(run_id).status in BADLY
+    return replace(entry, failed=failed) if failed else entry
+
+
+def _roots(runs: Runs, shown: Sequence[Listed], number: int) -> int:
+    """How many runs no other one started; they are counted only if some of them may not be shown."""
+    return len(shown) if len(shown) < number else sum(1 for _ in runs.roots())
+
+
+def _noted(runs: Runs, shown: Sequence[Listed]) -> Iterator[tuple[Listed, str]]:
+    """Each with what is said of it first: whether it is archived, and where it belongs."""
     archived = runs.store.archived() if isinstance(runs.store, Store) else {}
-    write(list_lines(shown, runs.ids, runs.store.root, runs.store.size(), terminal(), archived))
+    digits = unique_digits(runs.ids)
+    for entry in shown:
+        run = entry.summary
+        of = belongs(run.parent, digits, is_job=runs.head(run.run_id).is_job) if run.parent else ""
+        yield entry, ", ".join(filter(None, (of, "archived" if run.run_id in archived else "")))
 
 
 def list_lines(
-    shown: Sequence[Listed],
-    ids: Sequence[bytes],
-    root: Path,
-    store_size: int,
-    to: Terminal,
-    archived: Collection[bytes] = (),
+    shown: Iterable[tuple[Listed, str]], ids: Sequence[bytes], there: int, root: Path, store_size: int, to: Terminal
 ) -> Iterator[str]:
-    """The table of ``shown``, the newest of the runs ``ids`` in the store at ``root``."""
-    if not shown:
-        yield f"no runs in {plain(str(root))}"
-        yield "  record one: agentrace run python agent.py"
-        return
-    digits = unique_digits(ids)
-    yield from table_lines([(one, "archived" if one.summary.run_id in archived else "") for one in shown], digits, to)
-    yield to.paint(_footer(shown, len(ids), root, store_size), "dim")
+    """The table of ``shown``, the newest of ``there`` runs that are listed of the runs ``ids`` at ``root``."""
+    shown = list(shown)
+    yield from table_lines(shown, unique_digits(ids), to)
+    yield from footer_lines(_footer([entry for entry, _ in shown], there, root, store_size), to)
 
 
 def _footer(shown: Sequence[Listed], there: int, root: Path, store_size: int) -> str:
-    processes, jobs = sum(entry.processes for entry in shown), sum(entry.jobs for entry in shown)
     place = f"in {plain(str(root))} ({size(store_size)})"
-    if len(shown) + processes + jobs < there:
+    if len(shown) < there:
         return f"{len(shown):,} of {counted(there, 'run')} {place}; -n {there} shows all"
+    processes, jobs = sum(entry.processes for entry in shown), sum(entry.jobs for entry in shown)
     below = [counted(n, what) for n, what in ((processes, "child process"), (jobs, "job")) if n]
     return f"{' and '.join([counted(len(shown), 'run'), *below])} {place}"

@@ -19,7 +19,6 @@ from agentrace.cli.detail import step_lines
 from agentrace.cli.drawing import tree_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.events_view import event_json_lines, event_lines
-from agentrace.cli.filtering import KINDS, kinds_option
 from agentrace.cli.folding import Command
 from agentrace.cli.opening import home_option, named
 from agentrace.cli.page_options import asked_page, page_options
@@ -29,6 +28,7 @@ from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, iso
 from agentrace.cli.values_below import values_below
 from agentrace.cli.view import Asked, View, choose, in_words, typed, view
+from agentrace.cli.words import KINDS, kinds_option
 from agentrace.errors import RunNotFound
 from agentrace.ids import format_run_id
 from agentrace.query import Look, Row, RunRecord, Runs, StepRow, Tree, keep_look, last_look, look_at
