@@ -122,12 +122,6 @@ class _Asked(Struct, frozen=True):
 
 
 def _refuse_what_clashes(asked: _Asked, output: Path) -> None:
-    named = plain(output.name)
-    if asked.form == "agentrace" and output.suffix != ".agentrace":
-        more = ", or say --format perfetto" if output.suffix == ".json" else ""
-        raise click.UsageError(f"{named!r} is no name for a trace file: end it in .agentrace{more}.")
-    if asked.form == "perfetto" and output.suffix == ".agentrace":
-        raise click.UsageError(f"{named!r} is no name for a time line: end it in .json.")
     if asked.without_payloads and asked.redact:
         raise click.UsageError("--without-payloads leaves nothing to redact: say one of them.")
     if asked.with_payloads and asked.form != "perfetto":
@@ -138,6 +132,12 @@ def _refuse_what_clashes(asked: _Asked, output: Path) -> None:
         raise click.UsageError(
             "--redact goes with trace files: export one with it, then that file with --format perfetto."
         )
+    told = plain(output.name)
+    if asked.form == "agentrace" and output.suffix != ".agentrace":
+        more = ", or say --format perfetto" if output.suffix == ".json" else ""
+        raise click.UsageError(f"{told!r} is no name for a trace file: end it in .agentrace{more}.")
+    if asked.form == "perfetto" and output.suffix == ".agentrace":
+        raise click.UsageError(f"{told!r} is no name for a time line: end it in .json.")
 
 
 def _picture(runs: Runs, kept: Sequence[bytes], asked: _Asked) -> Pictured:

@@ -47,10 +47,9 @@ def command(
 ) -> None:
     """List the recorded runs, the newest first; with FILE, those in a trace file.
 
-    Runs of processes that a run started, and of jobs that it sent, are counted with it, and how many of them, and of
-    its steps, failed is said behind it. A run is interrupted when its
-    process died without an end; what it did up to there is in its record. `agentrace show` tells why a run is not
-    replayable.
+    Runs of processes that a run started, and of jobs that it sent, are counted with it. Behind a run stands what of it
+    failed: steps, such processes and jobs, an exit code that is not 0. A run is interrupted when its process died
+    without an end; what it did up to there is in its record. `agentrace show` tells why a run is not replayable.
 
     Filters are combined: a run has to pass all of them. They look at every run, also at those of child processes and
     jobs; of these the list says where they belong. Times are of the local time zone, and case makes no difference in

@@ -51,8 +51,8 @@ class FoundRuns(Struct, frozen=True):
 def find(session: Session, wanted: Filter, order: Order, *, roots: bool = False) -> FoundRuns:
     """The runs that ``wanted`` lets through; with ``roots`` only those that no run of this store started."""
     choose(session, wanted)
-    parameters = {"sort": order.sort, "reverse": order.reverse, "number": order.number, "roots": roots}
-    parameters["badly"] = list(BADLY)
+    parameters: dict[str, Any] = {"sort": order.sort, "reverse": order.reverse, "number": order.number, "roots": roots}
+    parameters |= {"badly": list(BADLY)}
     rows: list[Any] = session.connection.execute(statement("found", "choosing"), parameters).fetchall()
     runs = [
         FoundRun(run_id.bytes, parent.bytes if parent else b"", step or 0, *more)
