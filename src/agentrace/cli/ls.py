@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -79,7 +79,8 @@ def command(
         click.echo("\n".join(nothing_lines(runs.store.root)), err=True)
         return
     there = len(runs.ids) if everything else _roots(runs, shown, number)
-    write(list_lines(_noted(runs, shown), runs.ids, there, runs.store.root, runs.store.size(), terminal()))
+    below = footer(shown, there, f"in {plain(str(runs.store.root))} ({size(runs.store.size())})")
+    write(list_lines(list(_noted(runs, shown)), below, unique_digits(runs.ids), terminal()))
 
 
 def nothing_lines(root: Path) -> Iterator[str]:
@@ -112,17 +113,14 @@ def _noted(runs: Runs, shown: Sequence[Listed]) -> Iterator[tuple[Listed, str]]:
         yield entry, ", ".join(filter(None, (of, "archived" if run.run_id in archived else "")))
 
 
-def list_lines(
-    shown: Iterable[tuple[Listed, str]], ids: Sequence[bytes], there: int, root: Path, store_size: int, to: Terminal
-) -> Iterator[str]:
-    """The table of ``shown``, the newest of ``there`` runs that are listed of the runs ``ids`` at ``root``."""
-    shown = list(shown)
-    yield from table_lines(shown, unique_digits(ids), to)
-    yield from footer_lines(_footer([entry for entry, _ in shown], there, root, store_size), to)
+def list_lines(shown: Sequence[tuple[Listed, str]], below: str, digits: int, to: Terminal) -> Iterator[str]:
+    """The table of ``shown``, each run with what is said of it first, and what stands below it."""
+    yield from table_lines(shown, digits, to)
+    yield from footer_lines(below, to)
 
 
-def _footer(shown: Sequence[Listed], there: int, root: Path, store_size: int) -> str:
-    place = f"in {plain(str(root))} ({size(store_size)})"
+def footer(shown: Sequence[Listed], there: int, place: str) -> str:
+    """How many runs are shown of how many that are listed."""
     if len(shown) < there:
         return f"{len(shown):,} of {counted(there, 'run')} {place}; -n {there} shows all"
     processes, jobs = sum(entry.processes for entry in shown), sum(entry.jobs for entry in shown)
