@@ -46,9 +46,20 @@ def test_what_failed_of_a_run_stands_behind_it(
 
     told = {line.split()[1]: line for line in lines(capsys, root, *arguments)}
 
-    assert told["a"].endswith("+2 processes +1 job (2 failed), 3 steps failed")
+    assert told["a"].endswith("  4, 3 failed          yes         +2 processes +1 job (2 failed)")
     assert told["plain"].endswith("no steps")
     assert told["left"].endswith("no steps, exit code 3")
+
+
+def test_a_long_name_gives_way_to_what_failed(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+
+    (shop,) = (line for line in lines(capsys, root) if "a shop with" in line)
+
+    assert "  4, 3 failed  " in shop
+    assert "  +2 proc" in shop
 
 
 def test_each_run_of_all_says_where_it_belongs(
@@ -65,7 +76,11 @@ def test_each_run_of_all_says_where_it_belongs(
     assert " of " not in told["plain"]
 
 
-def test_the_footer_counts_what_is_listed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_footer_counts_what_is_listed(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+
     assert lines(capsys, root, "-n", "2")[-1].startswith(f"2 of 3 runs in {root} (")
     assert lines(capsys, root, "-n", "2")[-1].endswith("; -n 3 shows all")
     assert lines(capsys, root, "-n", "3")[-1].startswith(f"3 runs and 2 child processes and 1 job in {root} (")

@@ -27,28 +27,34 @@ _STATUS_COLOURS = {
 def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) -> Iterator[str]:
     """Runs, each with what is to be said first in the note behind it."""
     rows = [_cells(entry, digits, to) for entry, _ in shown]
-    widths = _fitting([max(cells(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))], to)
-    taken = sum(widths.values()) + 2 * len(widths)
+    notes = [_note(entry, first, digits) for entry, first in shown]
+    wanted = [max(cells(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
+    widths = _fitting(wanted, max(map(cells, notes), default=0), to)
+    room = max(0, to.width - _taken(widths) - 2)
     yield to.paint(_line(_HEADINGS, widths, to).rstrip(), "dim")
-    for (entry, first), row in zip(shown, rows, strict=True):
-        note = to.cut(_note(entry, first, digits), max(0, to.width - taken))
+    for (entry, _), row, note in zip(shown, rows, notes, strict=True):
         line = _line(row, widths, to, {_STATUS: _STATUS_COLOURS.get(entry.summary.status, "dim")})
-        yield f"{line}  {to.paint(note, 'dim')}".rstrip()
+        yield f"{line}  {to.paint(to.cut(note, room), 'dim')}".rstrip()
 
 
-def _fitting(widths: Sequence[int], to: Terminal) -> dict[int, int]:
-    """The columns that there is room for, and how wide they are: a long name gives way, and then whole columns."""
-    kept = dict(enumerate(widths))
-    for dropped in (None, *_YIELDING):
-        if dropped is not None:
-            del kept[dropped]
-        room = to.width - sum(kept.values()) - 2 * (len(kept) - 1)
-        if room < 0 and widths[_NAME] + room >= min(_LEAST_NAME, widths[_NAME]):
-            kept[_NAME] += room
-            room = 0
-        if room >= 0:
+def _fitting(wanted: Sequence[int], note: int, to: Terminal) -> dict[int, int]:
+    """The columns that there is room for, and how wide they are: a long name gives way, and then whole columns.
+
+    ``note`` is how wide the notes behind them are, for which a name that is longer than it need be gives way, too.
+    """
+    kept = dict(enumerate(wanted))
+    for dropped in _YIELDING:
+        if _taken(kept) - kept[_NAME] + min(_LEAST_NAME, kept[_NAME]) <= to.width:
             break
+        del kept[dropped]
+    missing = max(0, _taken(kept) - to.width)
+    for_notes = max(0, _taken(kept) + 2 + min(note, _NOTE) - to.width) if note else 0
+    kept[_NAME] -= max(missing, min(for_notes, kept[_NAME] - min(_SHORT_NAME, kept[_NAME])))
     return kept
+
+
+def _taken(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + 2 * (len(widths) - 1)
 
 
 def footer_lines(text: str, to: Terminal) -> Iterator[str]:
@@ -70,6 +76,8 @@ _RIGHT = frozenset({3, 4, 5, 6})
 _YIELDING = (6, 4, 7, 5, 3)
 """Columns that a narrow terminal does without, in this order."""
 _LEAST_NAME = 8
+_SHORT_NAME, _NOTE = 20, 32
+"""Columns that a name keeps where there are notes, and that notes are given if they need them."""
 _NONE: Mapping[int, str] = {}
 
 
@@ -92,7 +100,7 @@ def _cells(entry: Listed, digits: int, to: Terminal) -> tuple[str, ...]:
         run.status,
         age(to.now_ns - run.started_ts) if run.started_ts else "",
         duration(_lasted(run, to)) if run.started_ts else "",
-        f"{run.totals.count:,}",
+        f"{run.totals.count:,}{f', {run.totals.failed:,} failed' if run.totals.failed else ''}",
         tokens_text(used.input, used.output, to) if used.input or used.output else "",
         _replayable(run),
     )
@@ -133,8 +141,6 @@ def _note(entry: Listed, first: str, digits: int) -> str:
         parts.append(f"sampled at {run.sample_rate:.3g}")
     if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
         parts.append("no steps")
-    if run.totals.failed:
-        parts.append(f"{counted(run.totals.failed, 'step')} failed")
     parts += [flag.replace("_", " ") for flag in run.health]
     if run.exit_code and not (run.error and run.exit_code == 1):  # that is what an exception ends with
         parts.append(f"exit code {run.exit_code}")
