@@ -136,7 +136,8 @@ def _note(entry: Listed, first: str, digits: int) -> str:
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
     below = [counted(n, what) for n, what in ((entry.processes, "process"), (entry.jobs, "job")) if n]
     if below:
-        parts.append(f"+{' +'.join(below)}{f' ({entry.failed:,} failed)' if entry.failed else ''}")
+        parts += [f"{entry.failed:,} failed below"] if entry.failed else []
+        parts.append(f"+{' +'.join(below)}")
     if 0 < run.sample_rate < 1:
         parts.append(f"sampled at {run.sample_rate:.3g}")
     if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
