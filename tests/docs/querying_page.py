@@ -42,15 +42,19 @@ run ...
 1 run among ... in ...
 ```
 
-Filters are combined, and are the same for `ls`, `search`, `top` and `stats`: a run has to pass all of them. They look at
-every run, also at those of child processes and jobs, and `ls` says where these belong.
+Filters are combined, and are the same for `ls`, `search`, `top` and `stats`, and for `rm`, `archive`, `restore`, `export`
+and `verify`: a run has to pass all of them. They look at every run, also at those of child processes and jobs, and `ls`
+says where these belong.
 
 | value | is |
 | --- | --- |
 | a time | `2h`, `3d` (so long ago), `today`, `yesterday`, `2026-11-20`, `2026-11-20T14:30`; in the local time zone |
+| `--older-than` | an age: `90s`, `15min`, `12h`, `30d`, `8w`; the same as `--until` with it |
 | a range | `'>1000'`, `'>='`, `'<'`, `'<='`, `'1000..5000'`, a number alone; counts may end in `k` or `M`, durations have a unit |
 | `--name`, `--model` | a part of the name, or a pattern with `*`, `?` or `[...]` for all of it; case makes no difference |
 | `--workflow`, `--agent`, `--session`, `--project` | all of the name, or such a pattern |
+| `--status`, `--kind` | one of the words that `--help` lists, or several with commas between them |
+| `--failed` | in place of `--status failed,aborted,interrupted,unreadable` |
 | `--text` | a text as it is, in what went into steps, came out, failed or was noted |
 
 ## Finding texts
