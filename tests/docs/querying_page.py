@@ -97,7 +97,8 @@ $ agentrace sql 'select name from runs where steps > $least' -p least=0 --json
 
 One SELECT is answered, in the SQL of [DuckDB](https://duckdb.org/docs/stable/sql/introduction). Nothing else is in its
 reach: it changes nothing, reads no file and loads no extension. `--json` prints one object for each row and `--csv` and
-`--parquet` what they say; `-o` names a file. `--from shop.agentrace` asks a trace file in place of the store.
+`--parquet` what they say; `-o` names a file, and a name that ends in `.json`, `.csv` or `.parquet` says the same.
+`--from shop.agentrace` asks a trace file in place of the store.
 
 Times are UTC and without a zone: compare them with `now() at time zone 'UTC'`. `run_id` is a UUID; `ls` prints its
 beginning without hyphens, which is `replace(run_id::varchar, '-', '') like '01a2%'`. NULL stands where a record does not tell. Any program may read `index.duckdb` while no agentrace command
