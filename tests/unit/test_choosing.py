@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from tests.unit.test_index import HOLDER
 def said(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> tuple[int, str, str]:
     """Exit code, and what a command says of this store."""
     code = execute([*arguments, "--home", str(root)])
-    return code, *capsys.readouterr()
+    out, err = capsys.readouterr()
+    return code, out, err
 
 
 def outcomes(out: str) -> dict[str, str]:
@@ -32,7 +33,7 @@ def outcomes(out: str) -> dict[str, str]:
 
 
 @contextmanager
-def held(root: Path) -> Iterator[None]:
+def held(root: Path) -> Generator[None]:
     """A program that is not agentrace holds the index meanwhile."""
     command = [sys.executable, "-c", HOLDER, str(root / database.FILE), "rw"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stranger:

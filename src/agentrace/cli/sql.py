@@ -99,12 +99,11 @@ def command(
 def _form(asked: Sequence[str], output: Path | None) -> str | None:
     """How the answer is written: as is asked for, or as the name of the file says. ``None`` is a table."""
     named = None if output is None else _FORMS.get(output.suffix.lower())
-    found = sorted({*asked, *([] if named is None else [named])})
     if len(asked) > 1:
         raise click.UsageError(f"{' and '.join(f'--{form}' for form in asked)}: say one of them.")
-    if len(found) > 1 and output is not None:
+    if asked and named not in (None, asked[0]) and output is not None:
         raise click.UsageError(f"--{asked[0]} and a file that ends in {output.suffix}: say one of them.")
-    return found[0] if found else None
+    return asked[0] if asked else named
 
 
 def _show_schema(*, whole: bool, form: str | None, output: Path | None) -> None:
