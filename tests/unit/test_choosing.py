@@ -150,3 +150,21 @@ def test_two_ways_to_say_how_runs_went_are_one_too_many(
 
     assert (code, out) == (2, "")
     assert "--failed is --status failed,aborted,interrupted,unreadable: say one of them." in " ".join(err.split())
+
+
+def test_a_run_goes_with_what_started_it_whatever_their_ids_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = Process(tmp_path)
+    shop = process.run("shop", number=9)
+    child = process.run("render", number=2, parent=Parent(shop.id, 0))  # of the same millisecond, with a lower id
+    child.end(1)
+    shop.end(2)
+    process.close()
+
+    told = [
+        json.loads(line)["id"]
+        for line in said(capsys, tmp_path, "rm", "--name", "*", "--dry-run", "--json")[1].splitlines()
+    ]
+
+    assert sorted(told) == sorted(map(format_run_id, (shop.id, child.id)))  # each once

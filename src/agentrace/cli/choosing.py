@@ -100,10 +100,12 @@ def groups_of(runs: Runs, store: Store, chosen: Sequence[bytes]) -> list[Group]:
     busy = held(store.root)
     groups: list[Group] = []
     seen: set[bytes] = set()
-    for run_id in sorted(set(chosen)):  # whatever a run started has a later id
+    below = {run_id: with_children(runs, [run_id]) for run_id in sorted(set(chosen))}
+    inner = {member for run_id, members in below.items() for member in members if member != run_id}
+    for run_id in sorted(below, key=lambda run_id: run_id in inner):  # first those that no other one of them started
+        members = below[run_id]
         if run_id in seen:
             continue
-        members = with_children(runs, [run_id])
         seen.update(members)
         there = [busy[member] for member in members if member in busy]
         is_held = any(there) if there else None
