@@ -42,15 +42,19 @@ run ...
 1 run among ... in ...
 ```
 
-Filters are combined, and are the same for `ls`, `search`, `top` and `stats`: a run has to pass all of them. They look at
-every run, also at those of child processes and jobs, and `ls` says where these belong.
+Filters are combined, and are the same for `ls`, `search`, `top` and `stats`, and for `rm`, `archive`, `restore`, `export`
+and `verify`: a run has to pass all of them. They look at every run, also at those of child processes and jobs, and `ls`
+says where these belong.
 
 | value | is |
 | --- | --- |
 | a time | `2h`, `3d` (so long ago), `today`, `yesterday`, `2026-11-20`, `2026-11-20T14:30`; in the local time zone |
+| `--older-than` | an age: `90s`, `15min`, `12h`, `30d`, `8w`; the same as `--until` with it |
 | a range | `'>1000'`, `'>='`, `'<'`, `'<='`, `'1000..5000'`, a number alone; counts may end in `k` or `M`, durations have a unit |
 | `--name`, `--model` | a part of the name, or a pattern with `*`, `?` or `[...]` for all of it; case makes no difference |
 | `--workflow`, `--agent`, `--session`, `--project` | all of the name, or such a pattern |
+| `--status`, `--kind` | one of the words that `--help` lists, or several with commas between them |
+| `--failed` | in place of `--status failed,aborted,interrupted,unreadable` |
 | `--text` | a text as it is, in what went into steps, came out, failed or was noted |
 
 ## Finding texts
@@ -93,7 +97,8 @@ $ agentrace sql 'select name from runs where steps > $least' -p least=0 --json
 
 One SELECT is answered, in the SQL of [DuckDB](https://duckdb.org/docs/stable/sql/introduction). Nothing else is in its
 reach: it changes nothing, reads no file and loads no extension. `--json` prints one object for each row and `--csv` and
-`--parquet` what they say; `-o` names a file. `--from shop.agentrace` asks a trace file in place of the store.
+`--parquet` what they say; `-o` names a file, and a name that ends in `.json`, `.csv` or `.parquet` says the same.
+`--from shop.agentrace` asks a trace file in place of the store.
 
 Times are UTC and without a zone: compare them with `now() at time zone 'UTC'`. `run_id` is a UUID; `ls` prints its
 beginning without hyphens, which is `replace(run_id::varchar, '-', '') like '01a2%'`. NULL stands where a record does not tell. Any program may read `index.duckdb` while no agentrace command

@@ -93,16 +93,24 @@ def test_a_run_goes_with_what_it_started(place: Place) -> None:
         (["--name", "nightly"], [0, 4]),
         (["--name", "n*", "--older-than", "12h"], [0]),
         (["--name", "n*", "--status", "completed"], [4]),
-        (["--name", "render"], []),
+        (["--name", "NIGHT"], [0, 4]),
+        (["--name", "render"], [2, 3]),
+        (["--name", "shop", "--status", "failed,completed"], [1, 2, 3]),
+        (["--until", "30d"], [0]),
+        (["--until", "2d", "--older-than", "30d"], [0]),
+        (["--until", "30d", "--older-than", "2d"], [0]),
+        (["--since", "30d", "--older-than", "1h"], [1, 2, 3]),
+        (["--failed"], [0]),
+        (["--model", "*"], []),
     ],
 )
-def test_options_say_which_of_the_runs_that_are_listed(place: Place, arguments: list[str], gone: list[int]) -> None:
+def test_filters_say_which(place: Place, arguments: list[str], gone: list[int]) -> None:
     ids = store(place)
     before = contents(place.store / "segments")
 
     code, told = rm(place, *arguments, "--dry-run")
     assert (code, sorted(told)) == (0, [ids[n] for n in gone])
-    assert set(told.values()) <= {"left"}
+    assert set(told.values()) <= {"would be removed"}
     assert contents(place.store / "segments") == before
 
     code, told = rm(place, *arguments, "--yes")
@@ -115,7 +123,10 @@ def test_options_say_which_of_the_runs_that_are_listed(place: Place, arguments: 
     ("arguments", "says"),
     [
         ([], "Name runs, or say which"),
-        (["@last", "--name", "x"], "one of the two"),
+        (["@last", "--name", "x"], "one of these"),
+        (["--name", "", "--yes"], "it is empty, and that would mean every run"),
+        (["--text", " ", "--yes"], "it is empty, and that would mean every run"),
+        (["--status", "completed", "--failed", "--yes"], "say one of them"),
         (["--name", "nightly"], "There is nobody to ask here, so nothing is removed: say --yes, or --dry-run."),
         (["@last"], "There is nobody to ask here"),
         (["--older-than", "soon", "--yes"], "'soon' is no age: 90s, 15min, 12h, 30d or 8w is one."),

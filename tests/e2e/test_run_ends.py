@@ -308,3 +308,55 @@ def test_of_a_stream_that_stalls_all_that_came_survives_a_kill(place: Place) -> 
 def arrived(record: RunRecord, step_id: int = 2) -> bytes:
     """The body of a step's answer, as far as it is in the record."""
     return b"".join(b"".join(exchange.body) for exchange in record.exchanges(step_id))
+
+
+EXITS = {
+    "exit(5)": 5,
+    "quit(6)": 6,
+    "import sys; sys.exit(7)": 7,
+    "exit('no such order')": 1,
+    "exit()": 0,
+    "exit(0)": 0,
+    "raise ValueError('no')": 1,
+    "try: exit(8)\nexcept SystemExit: pass": 0,
+    "def f(:": 1,
+}
+
+
+@pytest.mark.parametrize("text", EXITS)
+def test_the_exit_code_that_is_told_is_the_programs(place: Place, text: str) -> None:
+    program = place.write("program.py", text)
+
+    within = place.run(PYTHON, program)
+
+    assert within == place.do(PYTHON, program)
+    record = place.the_run()
+    code = EXITS[text]
+    assert (within.code, record.trace.run.exit_code) == (code, code)
+    assert status(record) == ("failed" if code else "completed")
+    assert f"exit code {code}" in place.do(AGENTRACE, "show").out.splitlines()[0]
+    assert (f"exit code {code}" in place.do(AGENTRACE, "ls").out) == (code > 1 or text == "exit('no such order')")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["nofile.py"], 2),
+        (["sub/nofile.py", "--verbose"], 2),
+        (["-u", "nofile.py"], 2),
+        (["empty"], 1),
+        (["-m", "no_such_module"], 1),
+        (["-c", "exit(4)"], 4),
+        (["-c", "pass"], 0),
+        (["-"], 0),
+    ],
+)
+def test_a_program_that_cannot_be_opened_failed(place: Place, arguments: list[str], code: int) -> None:
+    (place.root / "empty").mkdir()
+
+    within = place.run(PYTHON, *arguments)
+
+    assert within == place.do(PYTHON, *arguments)
+    record = place.the_run()
+    assert (within.code, record.trace.run.exit_code) == (code, code)
+    assert status(record) == ("failed" if code else "completed")

@@ -14,10 +14,10 @@ import pytest
 
 from agentrace.capture.step import Kind
 from agentrace.cli import execute
-from agentrace.cli.filtering import KINDS
+from agentrace.cli.words import KINDS
 from tests.unit.asked_runs import DAY_MS, fill
 from tests.unit.golden import expect
-from tests.unit.recorded_runs import START_MS
+from tests.unit.recorded_runs import MODEL, START_MS, Process, completion
 
 NOW = (START_MS + 4 * DAY_MS) * 1_000_000
 
@@ -57,7 +57,6 @@ def printed(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> 
         ("ls-filtered.txt", ["ls", "--sort", "tokens", "--no-replays"]),
         ("ls-filtered-children.txt", ["ls", "--tag", "b", "--reverse"]),
         ("ls-filtered.jsonl", ["ls", "--failed", "--json"]),
-        ("ls-filtered-none.txt", ["ls", "--name", "nothing"]),
         ("search.txt", ["search", "rome"]),
         ("search-some.txt", ["search", "insufficient", "-n", "2"]),
         ("search-hostile.txt", ["search", '"quoted" \\ back\nline 100%_*[']),
@@ -180,3 +179,50 @@ def test_what_is_shown_while_another_program_holds_the_index_is_dated(
 
 def test_every_kind_of_step_can_be_asked_for() -> None:
     assert set(get_args(Kind)) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["ls", "--name", "nobody"], 0, "none of 6 runs in /store is like that\n"),
+        (["search", "nowhere to be found"], 1, "nothing found\n"),
+        (["top", "--name", "nobody"], 0, "no steps\n"),
+        (["top", "tokens", "--kind", "tool"], 0, "no tokens were used\n"),
+        (["top", "failing", "--by", "step", "--name", "render"], 0, "nothing failed\n"),
+    ],
+)
+def test_that_there_is_nothing_is_said_beside_the_output(
+    shop: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+) -> None:
+    assert execute([*arguments, "--home", str(shop)]) == code
+    out, err = capsys.readouterr()
+    assert (out, err.replace(str(shop), "/store")) == ("", says)
+
+    assert execute([*arguments, "--json", "--home", str(shop)]) == code
+    assert capsys.readouterr() == ("", "")
+
+
+def test_calls_that_do_not_tell_their_tokens_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    process = Process(tmp_path)
+    run = process.run("agent")
+    for turn in range(2):
+        call = run.step("model", "openai.chat.completions", turn, {"messages": []}, **MODEL)
+        run.exchange(call, turn, turn + 0.5, 200, completion("x", usage=(100, 20)))
+        run.answered(call, turn + 0.5)
+    for turn in range(2, 5):
+        run.failed(run.step("model", "openai.chat.completions", turn, {"messages": []}, **MODEL), turn + 0.5, "Gone")
+    run.end(9)
+    process.close()
+
+    by_name = printed(capsys, tmp_path, "top", "tokens", "--by", "name").splitlines()
+    by_step = printed(capsys, tmp_path, "top", "tokens", "--by", "step").splitlines()
+    told = [
+        json.loads(line) for line in printed(capsys, tmp_path, "top", "tokens", "--by", "name", "--json").splitlines()
+    ]
+
+    assert [line.split() for line in by_name] == [
+        ["name", "kind", "count", "in", "cached", "out", "each", "no", "count"],
+        ["openai.chat.completions", "model", "5", "200", "0", "40", "120", "3"],
+    ]
+    assert by_step[-1] == "tokens are not told by 3 more calls"
+    assert [(one["steps"], one["uncounted"], one["input_tokens"]) for one in told] == [(5, 3, 200)]

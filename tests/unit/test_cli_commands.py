@@ -58,7 +58,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         (["doctor", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
         (["ls", "-n", "0"], "0 is not in the range x>=1."),
-        (["verify", "@last", "--all"], "Name runs, or say --all, but not both."),
+        (["verify", "@last", "--all"], "or say --all: one of these."),
         (["show", "a", "b"], "Got unexpected extra argument"),
     ],
 )

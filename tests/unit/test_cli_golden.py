@@ -10,7 +10,8 @@ import pytest
 
 from agentrace import events
 from agentrace.cli import execute
-from agentrace.cli.ls import list_lines
+from agentrace.cli.ls import footer, list_lines
+from agentrace.cli.run_table import unique_digits
 from agentrace.cli.show import shown_run
 from agentrace.cli.terminal import Terminal
 from agentrace.query import Runs
@@ -180,7 +181,9 @@ def test_a_list_shows_how_each_run_went(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
 
     for name, terminal in (("ls.txt", Terminal(100, now_ns=_NOW)), ("ls-colour.txt", Terminal(120, True, now_ns=_NOW))):
-        lines = list_lines(list(runs.listed()), runs.ids, Path("/store"), 12_345_678, terminal)
+        shown = list(runs.listed())
+        below = footer(shown, len(shown), "in /store (12.3 MB)")
+        lines = list_lines([(one, "") for one in shown], below, unique_digits(runs.ids), terminal)
         expect(name, "\n".join(lines) + "\n")
     living.close()
 
@@ -207,7 +210,8 @@ def _several(process: Process) -> None:
     process.close()
 
 
-def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
-    lines = list_lines([], [], Path("/store"), 0, Terminal())
+def test_an_empty_store_says_how_to_fill_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["ls", "--home", str(tmp_path)]) == 0
 
-    assert list(lines) == ["no runs in /store", "  record one: agentrace run python agent.py"]
+    said = ("", f"no runs in {tmp_path}\n  record one: agentrace run python agent.py\n")
+    assert capsys.readouterr() == said

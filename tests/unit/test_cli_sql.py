@@ -257,3 +257,47 @@ def _wait_until_it_works(process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         os.sched_yield()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--json", "--csv"], "--json and --csv: say one of them."),
+        (["--csv", "--parquet", "-o", "{}.parquet"], "--csv and --parquet: say one of them."),
+        (["--json", "-o", "{}.csv"], "--json and a file that ends in .csv: say one of them."),
+        (["--parquet", "-o", "{}.JSON"], "--parquet and a file that ends in .JSON: say one of them."),
+    ],
+)
+def test_two_formats_are_one_too_many(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
+    options = [option.format(tmp_path / "made") for option in options]
+
+    assert says in " ".join(refused(capsys, shop, "select 1", *options).split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_written_as_its_name_says(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    query = "select name, steps from runs order by started, name"
+    read = {
+        "csv": "read_csv",
+        "json": "read_json",
+        "jsonl": "read_json",
+        "ndjson": "read_json",
+        "parquet": "read_parquet",
+    }
+    rows = []
+    for suffix, function in read.items():
+        made = tmp_path / f"made.{suffix}"
+        assert execute(["sql", query, "-o", str(made), "--home", str(shop)]) == 0
+        rows.append(
+            duckdb.connect().execute(f"SELECT name, steps FROM {function}($path)", {"path": str(made)}).fetchall()
+        )
+    capsys.readouterr()
+
+    assert len(rows[0]) == 6
+    assert rows == [rows[0]] * len(read)
+    asked(capsys, shop, query, "-o", str(tmp_path / "made.txt"))
+    assert (tmp_path / "made.txt").read_text().split()[:2] == ["name", "steps"]
+    asked(capsys, shop, query, "--csv", "-o", str(tmp_path / "csv.txt"))
+    assert (tmp_path / "csv.txt").read_text() == (tmp_path / "made.csv").read_text()

@@ -110,3 +110,61 @@ def test_one_run_has_no_summary(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert len(verified(capsys, tmp_path)[1]) == 1
     assert verified(capsys, tmp_path, "agent-0", "agent-1")[1][-1] == "2 runs, 2 whole"
+
+
+def test_a_store_that_is_not_there_cannot_be_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = tmp_path / "nowhere"
+
+    for chosen in (["--all"], ["--name", "x"], ["--all", "--json"]):
+        code, lines, err = verified(capsys, nowhere, *chosen)
+        assert (code, lines, f"there is no store at {nowhere}" in err) == (2, [], True)
+
+    assert execute(["ls", "--home", str(nowhere)]) == 0  # nothing was recorded yet
+    assert not nowhere.exists()
+
+
+def test_filters_say_which_runs_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    newest, *_ = stored(tmp_path, 4)
+    assert verified(capsys, tmp_path, "--name", "agent-3", "--quiet") == (0, [], "")
+    damage(tmp_path, newest)
+
+    assert verified(capsys, tmp_path, "--name", "agent-3", "--quiet")[0] == 1
+    code, lines, _ = verified(capsys, tmp_path, "--name", "agent-[012]")
+    assert (code, lines[-1]) == (0, "3 runs, 3 whole")
+    assert verified(capsys, tmp_path, "--name", "agent-1", "--all")[0] == 2
+    assert verified(capsys, tmp_path, "agent-1", "--name", "agent-1")[0] == 2
+
+
+def test_a_run_whose_archive_is_away_is_no_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, cold, elsewhere = tmp_path / "store", tmp_path / "cold", tmp_path / "elsewhere"
+    newest, second, third, _ = stored(root, 4)
+    for name in ("agent-1", "agent-2"):
+        assert execute(["archive", name, "--to", str(cold), "--home", str(root)]) == 0
+    cold.rename(elsewhere)
+    capsys.readouterr()
+
+    code, lines, _ = verified(capsys, root, "--all")
+    assert code == 3
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["ok", "away", "away", "ok", "4"]
+    assert lines[-1] == "4 runs, 2 whole, 2 away"
+    assert sum(f"is archived in {cold}, which is not there" in line for line in lines) == 2
+    told = {one["id"].replace("-", ""): one for one in map(json.loads, verified(capsys, root, "--all", "--json")[1])}
+    assert [(told[one.hex()]["ok"], bool(told[one.hex()]["away"])) for one in (newest, second, third)] == [
+        (True, False),
+        (None, True),
+        (None, True),
+    ]
+
+    file = tmp_path / "rest.agentrace"
+    assert execute(["export", "--all", "-o", str(file), "--home", str(root)]) == 3
+    assert "left out: 2 runs whose archive is away" in capsys.readouterr().err
+    assert verified(capsys, file, "--all")[1][-1] == "2 runs, 2 whole"
+    assert execute(["export", "agent-1", "-o", str(file), "--home", str(root)]) == 2  # it was asked for by name
+    capsys.readouterr()
+
+    damage(root, newest)
+    code, lines, _ = verified(capsys, root, "--all", "--quiet")
+    assert (code, [line.split()[0] for line in lines if not line.startswith(" ")]) == (1, ["problem", "away", "away"])
+
+    elsewhere.rename(cold)
+    assert verified(capsys, root, "--name", "agent-[012]", "--quiet") == (0, [], "")

@@ -308,14 +308,17 @@ def test_the_command_tells_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureF
         (["--format", "perfetto", "--with-payloads", "--without-payloads"], "say one of them"),
         (["--with-payloads"], "--with-payloads is of use with --format perfetto only"),
         (["--without-payloads", "--redact", "strict"], "leaves nothing to redact"),
+        ([], "'t.json' is no name for a trace file: end it in .agentrace, or say --format perfetto."),
+        ([], "'t' is no name for a trace file: end it in .agentrace."),
+        (["--format", "perfetto"], "'t.agentrace' is no name for a time line: end it in .json."),
     ],
 )
 def test_options_that_make_no_sense_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
 ) -> None:
-    file = tmp_path / "t"
+    file = tmp_path / (told.split("'")[1] if told.startswith("'") else "t")
     code, out, err = export(tmp_path / "store", capsys, "@last", *options, "-o", str(file))
 
     assert (code, out) == (2, "")
-    assert told in err
+    assert told in " ".join(err.split())
     assert not file.exists()

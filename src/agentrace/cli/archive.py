@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from agentrace.cli.choosing import Chosen, Group, choosing_options, groups_of, matching, named_run, store_of, told_lines
+from agentrace.cli.choosing import WHY, Group, check_choice, groups_of, meant, store_of, told_lines
 from agentrace.cli.escaping import json_text, plain
+from agentrace.cli.filtering import filter_options
 from agentrace.cli.indexed import watching
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
@@ -17,6 +18,7 @@ from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.ids import format_run_id
+from agentrace.index.filters import Filter
 from agentrace.retention import Archived, archive, attach, default_archive
 from agentrace.store import Store
 from agentrace.store.away import Archive, archives
@@ -24,7 +26,7 @@ from agentrace.store.away import Archive, archives
 
 @click.command()
 @click.argument("run", nargs=-1)
-@choosing_options
+@filter_options
 @click.option(
     "--to",
     "target",
@@ -46,7 +48,7 @@ from agentrace.store.away import Archive, archives
 def command(
     ctx: click.Context,
     run: tuple[str, ...],
-    chosen: Chosen,
+    wanted: Filter,
     target: Path | None,
     dry_run: bool,
     listing: bool,
@@ -56,10 +58,10 @@ def command(
 ) -> None:
     """Move each RUN into an archive, with the runs of the processes and jobs that it started.
 
-    Without RUN, options say which of the runs that `agentrace ls` lists; all that are given have to hold. An archive is
-    a directory with the segments of its runs, as they were, and the same as Parquet files for other tools. Archived
-    runs stay in `ls`, `show`, `sql` and everything else; `agentrace restore` brings them back. A run that a process
-    still writes is left; if it was named, the exit code is 1.
+    Without RUN, filters say which: those that `agentrace ls` lists with the same filters. An archive is a directory
+    with the segments of its runs, as they were, and the same as Parquet files for other tools. Archived runs stay in
+    `ls`, `show`, `sql` and everything else; `agentrace restore` brings them back. A run that a process still writes is
+    left; if it was named, the exit code is 1.
 
     \b
     Example:
@@ -68,16 +70,14 @@ def command(
       agentrace archive --attach /mnt/new/agentrace
       duckdb -c "select model, count(*) from '/mnt/cold/agentrace/parquet/steps/*.parquet' group by all"
     """
-    ways = [bool(run), chosen.is_given, listing, attached is not None]
-    if sum(ways) != 1:
-        raise click.UsageError("Name runs, or say which with --older-than, --status or --name; or --list, or --attach.")
+    check_choice(run, wanted, list=listing, attach=attached is not None)
     runs, store = store_of(home)
     if listing or attached is not None:
         known = archives(store.root) if attached is None else [attach(store, attached)]
         write(map(json_text, map(_archive_json, known)) if as_json else archive_lines(known, store))
         return
     target = _target(store, target)
-    groups = groups_of(runs, store, [named_run(runs, text) for text in run] or list(matching(runs, chosen)))
+    groups = groups_of(runs, store, meant(runs, run, wanted))
     groups = [group for group in groups if store.archive_of(group.head.run_id) is None]
     click.echo("\n".join(told_lines(groups, unique_digits(runs.ids), terminal(), "archived")), err=as_json)
     done = Archived(target, [], 0, [])
@@ -86,7 +86,8 @@ def command(
         where = f"{size(done.size)} in {plain(str(done.path))}"
         click.echo(f"{counted(len(done.moved), 'run')} archived, {where}", err=as_json)
     if as_json:
-        write(json_text(_json(group, member.run_id, done)) for group in groups for member in group.members)
+        otherwise = "would be archived" if dry_run else "left"
+        write(json_text(_json(group, member.run_id, done, otherwise)) for group in groups for member in group.members)
     if run and done.left:
         ctx.exit(1)
 
@@ -117,8 +118,9 @@ def _archived(store: Store, target: Path, groups: Sequence[Group]) -> Archived:
         return archive(store, target, members, progress.advance, watching("indexing"))
 
 
-def _json(group: Group, run_id: bytes, done: Archived) -> dict[str, Any]:
-    outcome = "archived" if run_id in done.moved else "left"
+def _json(group: Group, run_id: bytes, done: Archived, otherwise: str) -> dict[str, Any]:
+    left = otherwise if group.is_held is None else WHY[group.is_held]
+    outcome = "archived" if run_id in done.moved else left
     return {"id": format_run_id(run_id), "outcome": outcome, "archive": str(done.path), "with": group.head.name}
 
 

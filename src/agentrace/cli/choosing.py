@@ -1,45 +1,34 @@
-"""Which runs are meant by a command that removes or moves them: named, or chosen by age, status and name."""
+"""Which runs are meant by a command that does something with them: named, or those that a filter lets through."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
-from functools import wraps
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from msgspec import Struct
 
 from agentrace.archive import split_file, with_children
 from agentrace.cli.escaping import cells, plain
+from agentrace.cli.indexed import index_of
 from agentrace.cli.opening import runs as open_runs
-from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import Terminal
 from agentrace.cli.units import age, counted, size
+from agentrace.errors import RunNotFound
 from agentrace.ids import run_started_ms
+from agentrace.index.filters import Filter
+from agentrace.index.finding import chosen_ids
 from agentrace.query import Head, Runs
 from agentrace.query.references import split_step
 from agentrace.store import Store
 from agentrace.store.removing import held
 
 _SHOWN: Final = 20
-_NS: Final = 1_000_000_000
-_UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_AGE: Final = re.compile(r"(\d{1,9}) ?(s|min|h|d|w)")
 WHY: Final = {True: "its process still runs", False: "its process died in this moment: try again"}
-_STATUSES: Final = ("completed", "failed", "aborted", "interrupted", "unreadable")
-
-
-def nanoseconds(_: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """``30d`` as nanoseconds."""
-    found = _AGE.fullmatch(value or "")
-    if value is not None and found is None:
-        raise click.BadParameter(f"{value!r} is no age: 90s, 15min, 12h, 30d or 8w is one.", param=param)
-    return None if found is None else int(found[1]) * _UNITS[found[2]] * _NS
 
 
 class Group(Struct, frozen=True):
@@ -59,44 +48,17 @@ class Group(Struct, frozen=True):
         return [*self.started[::-1], self.head]
 
 
-class Chosen(Struct, frozen=True):
-    """What the options of such a command say."""
-
-    older_than: int | None = None
-    """Nanoseconds."""
-    statuses: frozenset[str] = frozenset()
-    name: str | None = None
-
-    @property
-    def is_given(self) -> bool:
-        """Whether any of them was given."""
-        return self != Chosen()
-
-
-def choosing_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options ``--older-than``, ``--status`` and ``--name``, which are given on as ``chosen``."""
-
-    @click.option(
-        "--older-than",
-        callback=nanoseconds,
-        metavar="AGE",
-        help="Runs that began longer ago: 90s, 15min, 12h, 30d, 8w.",
-    )
-    @click.option("--status", type=click.Choice(_STATUSES), multiple=True, help="Runs that ended so; may be repeated.")
-    @click.option("--name", metavar="NAME", help="Runs of this name, in which * stands for anything.")
-    @wraps(function)
-    def choosing(older_than: int | None, status: tuple[str, ...], name: str | None, **given: Any) -> Any:
-        return function(chosen=Chosen(older_than, frozenset(status), name), **given)
-
-    return choosing
-
-
 def store_of(home: Path | None) -> tuple[Runs, Store]:
     """The store, which has to be one: a trace file is removed as any file is."""
     runs = open_runs(home)
     if not isinstance(runs.store, Store):
         raise click.UsageError(f"{plain(str(home))} is a trace file, and no store.")
     return runs, runs.store
+
+
+def meant(runs: Runs, names: Sequence[str], wanted: Filter) -> list[bytes]:
+    """The named runs, or those that a filter lets through now. Raises ``RunNotFound`` and ``StoreError``."""
+    return [named_run(runs, text) for text in names] or found_by(runs, wanted, up_to_date=True)
 
 
 def named_run(runs: Runs, text: str) -> bytes:
@@ -108,20 +70,25 @@ def named_run(runs: Runs, text: str) -> bytes:
     return runs.find(text)
 
 
-def matching(runs: Runs, chosen: Chosen) -> Iterator[bytes]:
-    """The listed runs for which all that was chosen holds."""
-    older_than, name, statuses = chosen.older_than, chosen.name, chosen.statuses
-    tests: list[Callable[[Head], bool]] = []
-    if older_than is not None:
-        tests.append(lambda head: _age(head) > older_than)
-    if name is not None:
-        tests.append(lambda head: fnmatchcase(head.name, name))
-    if statuses:  # last: it reads the whole run, if nobody did before
-        tests.append(lambda head: runs.summary(head.run_id).status in statuses)
-    with Progress("looking", "run", len(runs.ids)) as progress:
-        for head in progress.over(runs.roots()):
-            if all(test(head) for test in tests):
-                yield head.run_id
+def check_choice(names: Sequence[str], wanted: Filter, **others: bool) -> None:
+    """See that runs are named, or chosen by filters, or by one of the ``others``, and in one of these ways only.
+
+    ``others`` are options by name, and whether they are given. Raises ``UsageError``.
+    """
+    if sum([bool(names), wanted != Filter(), *others.values()]) != 1:
+        more = "".join(f", or say --{option}" for option in others)
+        raise click.UsageError(f"Name runs, or say which with the filters of `agentrace ls`{more}: one of these.")
+
+
+def found_by(runs: Runs, wanted: Filter, *, up_to_date: bool) -> list[bytes]:
+    """The runs that ``agentrace ls`` lists with this filter, the oldest first.
+
+    ``up_to_date`` is for what cannot be undone: raises ``StoreError`` where another program keeps the index as it was.
+    """
+    with index_of(runs, up_to_date=up_to_date) as session:
+        found = chosen_ids(session, wanted)
+    there = set(runs.ids)
+    return [run_id for run_id in found if run_id in there]
 
 
 def _age(head: Head) -> int:
@@ -133,12 +100,16 @@ def groups_of(runs: Runs, store: Store, chosen: Sequence[bytes]) -> list[Group]:
     busy = held(store.root)
     groups: list[Group] = []
     seen: set[bytes] = set()
-    for run_id in sorted(set(chosen)):  # whatever a run started has a later id
-        if run_id not in seen:
-            members = with_children(runs, [run_id])
-            seen.update(members)
-            there = [busy[member] for member in members if member in busy]
-            is_held = any(there) if there else None
+    below = {run_id: with_children(runs, [run_id]) for run_id in sorted(set(chosen))}
+    inner = {member for run_id, members in below.items() for member in members if member != run_id}
+    for run_id in sorted(below, key=lambda run_id: run_id in inner):  # first those that no other one of them started
+        members = below[run_id]
+        if run_id in seen:
+            continue
+        seen.update(members)
+        there = [busy[member] for member in members if member in busy]
+        is_held = any(there) if there else None
+        with suppress(RunNotFound):  # removed since
             bytes_ = sum(store.size_of(member) for member in members)
             started = [runs.head(member) for member in members if member != run_id]
             groups.append(Group(runs.head(run_id), started, bytes_, is_held))

@@ -12,18 +12,21 @@ from msgspec import Struct
 
 from agentrace.archive import Emptying, Exported, export, redacting, with_children
 from agentrace.archive.changing import Changing, Unchanged
+from agentrace.cli.choosing import check_choice, found_by
 from agentrace.cli.escaping import json_text, plain
+from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import home_option, named, settings
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import write
 from agentrace.cli.units import counted, size
+from agentrace.cli.verify import AWAY
 from agentrace.config import Settings
 from agentrace.export import Payloads, Pictured, picture, place
+from agentrace.index.filters import BADLY, Filter
 from agentrace.query import Runs
 from agentrace.redact import Profile, environment_secrets, redactor
-
-FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
+from agentrace.store import Store
 
 
 @click.command()
@@ -34,7 +37,7 @@ FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     metavar="FILE",
-    help="The file to write, NAME.agentrace or NAME.json; one that is there is replaced.",
+    help="The file to write: NAME.agentrace, or NAME.json for a time line; one that is there is replaced.",
 )
 @click.option(
     "--format",
@@ -45,14 +48,27 @@ FAILED = frozenset({"failed", "aborted", "interrupted", "unreadable"})
     help="A trace file, or a time line that ui.perfetto.dev shows.",
 )
 @click.option("--all", "everything", is_flag=True, help="Take every run of the store.")
+@filter_options
 @click.option("--only-failed", is_flag=True, help="Of these, take the runs that failed, or started one that did.")
 @click.option("--without-payloads", is_flag=True, help="Leave out what was said: arguments, results, messages, bodies.")
 @click.option("--with-payloads", is_flag=True, help="With perfetto: all of what was said, not how it begins.")
 @click.option("--redact", type=click.Choice(["default", "strict"]), help="Take out the secrets of this profile.")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON what was written.")
-def command(run: tuple[str, ...], output: Path, home: Path | None, as_json: bool, **options: Any) -> None:
+def command(
+    run: tuple[str, ...],
+    wanted: Filter,
+    output: Path,
+    home: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Write each RUN, with the runs of the processes it started, into one file.
+
+    Without RUN, filters say which: those that `agentrace ls` lists with the same filters; or --all. Runs whose archive
+    is away are then left out, which is said on stderr, and the exit code is 3.
+
+    A trace file has to be called NAME.agentrace, and a time line must not be: commands know it by that name.
 
     The same runs make the same bytes. The file can be read in place by every command that takes a RUN. What is
     recorded was redacted when it was; --redact strict takes out personal data as well.
@@ -67,14 +83,17 @@ def command(run: tuple[str, ...], output: Path, home: Path | None, as_json: bool
       agentrace export @last --format perfetto -o shop.json
     """
     asked = _Asked(**options)
-    everything, only_failed = asked.everything, asked.only_failed
-    if bool(run) == everything:
-        raise click.UsageError("Name the runs to export, or say --all.")
-    _refuse_what_clashes(asked)
-    runs, chosen = _chosen(run, home)
-    kept = [run_id for run_id in chosen if not only_failed or _failed(runs, run_id)]
+    check_choice(run, wanted, all=asked.everything)
+    _refuse_what_clashes(asked, output)
+    runs, found = _chosen(run, wanted, home)
+    away = [] if run else [run_id for run_id in found if _is_away(runs, run_id)]
+    chosen = [run_id for run_id in found if run_id not in set(away)]
+    if away:
+        told_away = f"left out: {counted(len(away), 'run')} whose archive is away"
+        click.echo(f"{click.style('warning', fg='yellow')}: {told_away}", err=True)
+    kept = [run_id for run_id in chosen if not asked.only_failed or _failed(runs, run_id)]
     if not kept:
-        raise click.UsageError("None of these runs failed." if chosen else "There are no runs to export.")
+        raise click.UsageError("None of these runs failed." if chosen else "There are no such runs to export.")
     left_out = len(chosen) - len(kept)
     if asked.form == "perfetto":
         pictured = _picture(runs, kept, asked)
@@ -82,11 +101,13 @@ def command(run: tuple[str, ...], output: Path, home: Path | None, as_json: bool
         told = {"path": str(output), "format": asked.form, "size": size_of, "runs": pictured.runs}
         told |= {"slices": pictured.slices, "left_out": left_out}
         write([json_text(told)] if as_json else _pictured_lines(told))
-        return
-    changing = _changing(settings(None), asked.without_payloads, asked.redact)
-    with Progress("exporting", "run", len(with_children(runs, kept))) as progress:
-        done = export(runs, kept, output, changing, progress.advance)
-    write([json_text(_exported_json(done, left_out))] if as_json else exported_lines(done, left_out))
+    else:
+        changing = _changing(settings(None), asked.without_payloads, asked.redact)
+        with Progress("exporting", "run", len(with_children(runs, kept))) as progress:
+            done = export(runs, kept, output, changing, progress.advance)
+        write([json_text(_exported_json(done, left_out))] if as_json else exported_lines(done, left_out))
+    if away:
+        click.get_current_context().exit(AWAY)
 
 
 class _Asked(Struct, frozen=True):
@@ -100,7 +121,7 @@ class _Asked(Struct, frozen=True):
     redact: str | None
 
 
-def _refuse_what_clashes(asked: _Asked) -> None:
+def _refuse_what_clashes(asked: _Asked, output: Path) -> None:
     if asked.without_payloads and asked.redact:
         raise click.UsageError("--without-payloads leaves nothing to redact: say one of them.")
     if asked.with_payloads and asked.form != "perfetto":
@@ -111,6 +132,12 @@ def _refuse_what_clashes(asked: _Asked) -> None:
         raise click.UsageError(
             "--redact goes with trace files: export one with it, then that file with --format perfetto."
         )
+    told = plain(output.name)
+    if asked.form == "agentrace" and output.suffix != ".agentrace":
+        more = ", or say --format perfetto" if output.suffix == ".json" else ""
+        raise click.UsageError(f"{told!r} is no name for a trace file: end it in .agentrace{more}.")
+    if asked.form == "perfetto" and output.suffix == ".agentrace":
+        raise click.UsageError(f"{told!r} is no name for a time line: end it in .json.")
 
 
 def _picture(runs: Runs, kept: Sequence[bytes], asked: _Asked) -> Pictured:
@@ -153,10 +180,12 @@ def exported_lines(done: Exported, left_out: int) -> Iterator[str]:
         yield f"missing: {counted(missing, 'payload')} that the record refers to and that cannot be read"
 
 
-def _chosen(names: Sequence[str], home: Path | None) -> tuple[Runs, list[bytes]]:
+def _chosen(names: Sequence[str], wanted: Filter, home: Path | None) -> tuple[Runs, list[bytes]]:
     if not names:
         runs = open_runs(home)
-        return runs, [head.run_id for head in runs.roots()]
+        if wanted == Filter():
+            return runs, [head.run_id for head in runs.roots()]
+        return runs, found_by(runs, wanted, up_to_date=False)
     found = [named(name, home) for name in names]
     runs = found[0][0]
     if any(other.store.root != runs.store.root for other, _, _ in found):
@@ -164,8 +193,15 @@ def _chosen(names: Sequence[str], home: Path | None) -> tuple[Runs, list[bytes]]
     return runs, list(dict.fromkeys(run_id for _, run_id, _ in found))
 
 
+def _is_away(runs: Runs, run_id: bytes) -> bool:
+    """Whether a run, or one that it started, is in an archive that cannot be reached."""
+    if not isinstance(runs.store, Store):
+        return False
+    return any(runs.store.is_away(one) for one in with_children(runs, [run_id]))
+
+
 def _failed(runs: Runs, run_id: bytes) -> bool:
-    return any(runs.summary(one).status in FAILED for one in with_children(runs, [run_id]))
+    return any(runs.summary(one).status in BADLY for one in with_children(runs, [run_id]))
 
 
 def _changing(given: Settings, without_payloads: bool, redact: str | None) -> Changing:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, get_args
 
 import click
 
 from agentrace.cli.conditions import COUNTS, DURATIONS, MOMENTS, between, count, moment, nanoseconds
-from agentrace.index.filters import Between, Filter
+from agentrace.cli.words import completed_of, kinds_option, some_of
+from agentrace.index.filters import BADLY, Between, Filter
 from agentrace.query.summaries import Status
 
-KINDS: Final = ("model", "embedding", "tool", "retriever", "planner", "validator", "safety", "agent", "task")
-BADLY: Final = ("failed", "aborted", "interrupted", "unreadable")
-"""What ``--failed`` stands for."""
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-_Callback = Callable[[click.Context, click.Parameter, Any], Any]
+_Callback: TypeAlias = Callable[[click.Context, click.Parameter, Any], Any]
+AGES: Final = "90s, 15min, 12h, 30d or 8w"
 
 
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
@@ -28,6 +30,21 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> int | N
         return None if value is None else moment(value, time.time_ns())
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is no time. Possible are {MOMENTS} (local time).") from error
+
+
+def _age(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """The moment that was so long ago, as Unix nanoseconds."""
+    try:
+        return None if value is None else max(0, time.time_ns() - nanoseconds(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no age: {AGES} is one.") from error
+
+
+def _some_text(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Text in which there is something: nothing is a part of every name, and a script's variable may be empty."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty, and that would mean every run.")
+    return value
 
 
 def _between(amount: Callable[[str], int], possible: str) -> _Callback:
@@ -40,41 +57,40 @@ def _between(amount: Callable[[str], int], possible: str) -> _Callback:
     return convert
 
 
-def _some_of(words: Sequence[str]) -> _Callback:
-    """Some of a few words, the option given several times or with commas between them."""
-
-    def convert(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-        given = [word.strip() for value in values for word in value.split(",")]
-        for word in given:
-            if word not in words:
-                raise click.BadParameter(f"{word!r} is none. Possible are {', '.join(words)}.")
-        return tuple(dict.fromkeys(given))
-
-    return convert
+def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    # Loaded by name: whoever presses no tab does not pay for it.
+    found: list[CompletionItem] = importlib.import_module("agentrace.cli.references").names(ctx, incomplete)
+    return found
 
 
 _OPTIONS: Final = (
     click.option("--since", callback=_moment, metavar="WHEN", help=f"Runs that began then or later: {MOMENTS}."),
     click.option("--until", callback=_moment, metavar="WHEN", help="Runs that began before."),
+    click.option("--older-than", callback=_age, metavar="AGE", help=f"Runs that began longer ago: {AGES}."),
     click.option(
         "--status",
         "statuses",
         multiple=True,
         metavar="STATUS",
-        callback=_some_of(get_args(Status)),
+        callback=some_of(get_args(Status)),
+        shell_complete=completed_of(get_args(Status)),
         help=f"How it is; several with commas: {', '.join(get_args(Status))}.",
     ),
-    click.option("--failed", is_flag=True, help=f"Short for --status {','.join(BADLY)}."),
-    click.option("--name", metavar="NAME", help="What it is called: a part of its name, or a pattern (*, ?, [...])."),
+    click.option("--failed", is_flag=True, help=f"In place of --status {','.join(BADLY)}."),
     click.option(
-        "--kind",
-        "kinds",
-        multiple=True,
-        metavar="KIND",
-        callback=_some_of(KINDS),
-        help=f"It has a step of this kind; several with commas: {', '.join(KINDS)}.",
+        "--name",
+        metavar="NAME",
+        callback=_some_text,
+        shell_complete=_names,
+        help="What it is called: a part of its name, or a pattern (*, ?, [...]).",
     ),
-    click.option("--model", metavar="MODEL", help="A model served it: a part of the model's name, or a pattern."),
+    kinds_option("It has a step of this kind"),
+    click.option(
+        "--model",
+        metavar="MODEL",
+        callback=_some_text,
+        help="A model served it: a part of the model's name, or a pattern.",
+    ),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="It has this tag; given again, this one, too."),
     click.option("--tokens", callback=_between(count, COUNTS), metavar="RANGE", help=f"Tokens in and out: {COUNTS}."),
     click.option(
@@ -85,14 +101,19 @@ _OPTIONS: Final = (
     ),
     click.option("--replayable/--not-replayable", default=None, help="Whether it can be replayed."),
     click.option("--replays/--no-replays", default=None, help="Only replays and forks, or none of them."),
-    click.option("--text", metavar="TEXT", help="TEXT is in what went in, came out, failed or was noted."),
+    click.option(
+        "--text",
+        metavar="TEXT",
+        callback=_some_text,
+        help="TEXT is in what went in, came out, failed or was noted.",
+    ),
     click.option("--workflow", metavar="NAME", help="The workflow that it is a run of, or a pattern."),
     click.option("--agent", metavar="NAME", help="The agent that ran it, or a pattern."),
     click.option("--session", metavar="ID", help="The conversation that it belongs to, or a pattern."),
     click.option("--project", metavar="NAME", help="Its project, or a pattern."),
 )
 _GIVEN: Final = (
-    *("since", "until", "statuses", "failed", "name", "kinds", "model", "tags", "tokens", "duration"),
+    *("since", "until", "older_than", "statuses", "failed", "name", "kinds", "model", "tags", "tokens", "duration"),
     *("replayable", "replays", "text", "workflow", "agent", "session", "project"),
 )
 
@@ -112,5 +133,8 @@ def filter_options(command: Command) -> Command:
 
 
 def _filter(given: dict[str, Any]) -> Filter:
-    statuses = [*given.pop("statuses"), *(BADLY if given.pop("failed") else ())]
-    return Filter(statuses=tuple(dict.fromkeys(statuses)), **given)
+    statuses, failed = given.pop("statuses"), given.pop("failed")
+    if statuses and failed:
+        raise click.UsageError(f"--failed is --status {','.join(BADLY)}: say one of them.")
+    ends = [moment for moment in (given.pop("until"), given.pop("older_than")) if moment is not None]
+    return Filter(statuses=BADLY if failed else statuses, until=min(ends, default=None), **given)

@@ -12,6 +12,7 @@ import click
 
 from agentrace.cli.escaping import plain
 from agentrace.cli.progress import Progress
+from agentrace.errors import StoreError
 from agentrace.index import Session, Watching, opened
 from agentrace.query import Runs
 
@@ -20,10 +21,19 @@ _INTERRUPTED: Final = "Query interrupted"
 
 
 @contextmanager
-def index_of(runs: Runs) -> Generator[Session, None, None]:
-    """The index of these runs. Raises ``StoreError``; an interrupt also in the middle of a query."""
+def index_of(runs: Runs, *, up_to_date: bool = False) -> Generator[Session, None, None]:
+    """The index of these runs. Raises ``StoreError``; an interrupt also in the middle of a query.
+
+    Where another program holds it, it is as it was, which is said; who asks for it ``up_to_date`` is refused.
+    """
     try:
         with opened(runs.store, watching("indexing")) as session:
+            if session.stale is not None and up_to_date:
+                raise StoreError(
+                    f"which runs are meant cannot be told, because {plain(session.stale.because)}",
+                    do="close that program, then try again, or name the runs",
+                    slug="index-held",
+                )
             if session.stale is not None:
                 _say(f"as of {_moment(session.stale.as_of_ns)}, because {plain(session.stale.because)}")
             yield session

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.escaping import json_text, plain
@@ -15,11 +17,12 @@ from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.progress import Progress
-from agentrace.cli.run_table import table_lines, unique_digits
+from agentrace.cli.run_table import belongs, footer_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
-from agentrace.index.filters import SORTS, Filter, Sort
-from agentrace.query import Listed
+from agentrace.errors import RunNotFound
+from agentrace.index.filters import BADLY, SORTS, Filter, Sort
+from agentrace.query import Listed, Runs
 from agentrace.store import Store
 
 
@@ -44,9 +47,9 @@ def command(
 ) -> None:
     """List the recorded runs, the newest first; with FILE, those in a trace file.
 
-    Runs of processes that a run started, and of jobs that it sent, are counted with it. A run is interrupted when its
-    process died without an end; what it did up to there is in its record. `agentrace show` tells why a run is not
-    replayable.
+    Runs of processes that a run started, and of jobs that it sent, are counted with it. Behind a run stands what of it
+    failed: steps, such processes and jobs, an exit code that is not 0. A run is interrupted when its process died
+    without an end; what it did up to there is in its record. `agentrace show` tells why a run is not replayable.
 
     Filters are combined: a run has to pass all of them. They look at every run, also at those of child processes and
     jobs; of these the list says where they belong. Times are of the local time zone, and case makes no difference in
@@ -71,33 +74,55 @@ def command(
         write(json_text(summary_json(entry.summary, entry.processes, entry.jobs)) for entry in listed)
         return
     with Progress("reading", "run", min(number, len(runs.ids))) as progress:
-        shown = list(progress.over(listed))
-    archived = runs.store.archived() if isinstance(runs.store, Store) else {}
-    write(list_lines(shown, runs.ids, runs.store.root, runs.store.size(), terminal(), archived))
-
-
-def list_lines(
-    shown: Sequence[Listed],
-    ids: Sequence[bytes],
-    root: Path,
-    store_size: int,
-    to: Terminal,
-    archived: Collection[bytes] = (),
-) -> Iterator[str]:
-    """The table of ``shown``, the newest of the runs ``ids`` in the store at ``root``."""
+        shown = [_looked_below(runs, entry) for entry in progress.over(listed)]
     if not shown:
-        yield f"no runs in {plain(str(root))}"
-        yield "  record one: agentrace run python agent.py"
+        click.echo("\n".join(nothing_lines(runs.store.root)), err=True)
         return
-    digits = unique_digits(ids)
-    yield from table_lines([(one, "archived" if one.summary.run_id in archived else "") for one in shown], digits, to)
-    yield to.paint(_footer(shown, len(ids), root, store_size), "dim")
+    there = len(runs.ids) if everything else _roots(runs, shown, number)
+    below = footer(shown, there, f"in {plain(str(runs.store.root))} ({size(runs.store.size())})")
+    write(list_lines(list(_noted(runs, shown)), below, unique_digits(runs.ids), terminal()))
 
 
-def _footer(shown: Sequence[Listed], there: int, root: Path, store_size: int) -> str:
-    processes, jobs = sum(entry.processes for entry in shown), sum(entry.jobs for entry in shown)
-    place = f"in {plain(str(root))} ({size(store_size)})"
-    if len(shown) + processes + jobs < there:
+def nothing_lines(root: Path) -> Iterator[str]:
+    """What is said of a store without runs."""
+    yield f"no runs in {plain(str(root))}"
+    yield "  record one: agentrace run python agent.py"
+
+
+def _looked_below(runs: Runs, entry: Listed) -> Listed:
+    """The same, with how many went wrong of those that it started."""
+    failed = 0
+    for run_id in entry.below:
+        with suppress(RunNotFound):
+            failed += runs.summary(run_id).status in BADLY
+    return replace(entry, failed=failed) if failed else entry
+
+
+def _roots(runs: Runs, shown: Sequence[Listed], number: int) -> int:
+    """How many runs no other one started; they are counted only if some of them may not be shown."""
+    return len(shown) if len(shown) < number else sum(1 for _ in runs.roots())
+
+
+def _noted(runs: Runs, shown: Sequence[Listed]) -> Iterator[tuple[Listed, str]]:
+    """Each with what is said of it first: whether it is archived, and where it belongs."""
+    archived = runs.store.archived() if isinstance(runs.store, Store) else {}
+    digits = unique_digits(runs.ids)
+    for entry in shown:
+        run = entry.summary
+        of = belongs(run.parent, digits, is_job=runs.head(run.run_id).is_job) if run.parent else ""
+        yield entry, ", ".join(filter(None, (of, "archived" if run.run_id in archived else "")))
+
+
+def list_lines(shown: Sequence[tuple[Listed, str]], below: str, digits: int, to: Terminal) -> Iterator[str]:
+    """The table of ``shown``, each run with what is said of it first, and what stands below it."""
+    yield from table_lines(shown, digits, to)
+    yield from footer_lines(below, to)
+
+
+def footer(shown: Sequence[Listed], there: int, place: str) -> str:
+    """How many runs are shown of how many that are listed."""
+    if len(shown) < there:
         return f"{len(shown):,} of {counted(there, 'run')} {place}; -n {there} shows all"
+    processes, jobs = sum(entry.processes for entry in shown), sum(entry.jobs for entry in shown)
     below = [counted(n, what) for n, what in ((processes, "child process"), (jobs, "job")) if n]
     return f"{' and '.join([counted(len(shown), 'run'), *below])} {place}"

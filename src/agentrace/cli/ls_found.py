@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import click
+
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.indexed import index_of
-from agentrace.cli.run_table import table_lines, unique_digits
+from agentrace.cli.run_table import belongs, footer_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted
 from agentrace.errors import RunNotFound
@@ -28,13 +30,17 @@ def show(runs: Runs, wanted: Filter, order: tuple[Sort, bool, int], *, everythin
     if as_json:
         write(json_text(summary_json(one.summary, one.processes, one.jobs)) for one, _ in listed)
         return
+    if not listed:
+        none = f"none of {counted(found.among, 'run')} in {plain(str(runs.store.root))} is like that"
+        click.echo(none, err=True)
+        return
     write(found_lines(listed, found, unique_digits(runs.ids), runs.store.root, terminal()))
 
 
 def _listed(runs: Runs, found: Sequence[FoundRun]) -> Iterator[tuple[Listed, FoundRun]]:
     for one in found:
         try:
-            yield Listed(runs.summary(one.run_id), one.processes, one.jobs), one
+            yield Listed(runs.summary(one.run_id), one.processes, one.jobs, failed=one.failed), one
         except RunNotFound:
             continue  # it was removed in this moment
 
@@ -43,18 +49,12 @@ def found_lines(
     listed: Sequence[tuple[Listed, FoundRun]], found: FoundRuns, digits: int, root: Path, to: Terminal
 ) -> Iterator[str]:
     """The table of the runs that were found in the store at ``root``."""
-    if not listed:
-        yield f"none of {counted(found.among, 'run')} in {plain(str(root))} is like that"
-        return
     yield from table_lines([(entry, _belongs(one, digits)) for entry, one in listed], digits, to)
-    yield to.paint(_footer(len(listed), found, root), "dim")
+    yield from footer_lines(_footer(len(listed), found, root), to)
 
 
 def _belongs(one: FoundRun, digits: int) -> str:
-    if not one.parent:
-        return ""
-    step = f":{one.parent_step}" if one.parent_step else ""
-    return f"{'job' if one.is_job else 'process'} of {one.parent.hex()[:digits]}{step}"
+    return belongs(one.parent, digits, is_job=one.is_job, step=one.parent_step)
 
 
 def _footer(shown: int, found: FoundRuns, root: Path) -> str:

@@ -10,15 +10,17 @@ from typing import Any
 
 import click
 
-from agentrace.cli.choosing import WHY, Chosen, Group, choosing_options, groups_of, matching, named_run, store_of
+from agentrace.cli.choosing import WHY, Group, check_choice, groups_of, meant, store_of
 from agentrace.cli.choosing import told_lines as group_lines
 from agentrace.cli.escaping import json_text, plain
+from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
 from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.ids import format_run_id
+from agentrace.index.filters import Filter
 from agentrace.query import Head
 from agentrace.retention import remove_archived
 from agentrace.store import Store
@@ -27,7 +29,7 @@ from agentrace.store.removing import Removal, remove
 
 @click.command()
 @click.argument("run", nargs=-1)
-@choosing_options
+@filter_options
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @home_option
@@ -36,7 +38,7 @@ from agentrace.store.removing import Removal, remove
 def command(
     ctx: click.Context,
     run: tuple[str, ...],
-    chosen: Chosen,
+    wanted: Filter,
     dry_run: bool,
     yes: bool,
     home: Path | None,
@@ -44,8 +46,10 @@ def command(
 ) -> None:
     """Remove each RUN, with the runs of the processes and jobs that it started, after asking.
 
-    Without RUN, options say which of the runs that `agentrace ls` lists; all that are given have to hold. What is
-    removed cannot be brought back. A run that a process still writes is left; if it was named, the exit code is 1.
+    Without RUN, filters say which: those that `agentrace ls` lists with the same filters, also runs of child processes
+    and jobs. Without a name or a filter nothing is removed, nor while a program that is not agentrace holds the index.
+    What is removed cannot be brought back. A run that a process still writes is left; if it was named, the exit code
+    is 1.
 
     \b
     Example:
@@ -53,12 +57,11 @@ def command(
       agentrace rm --older-than 30d --status failed --dry-run
       agentrace rm --name 'nightly*' --older-than 8w --yes
     """
-    if bool(run) == chosen.is_given:
-        raise click.UsageError("Name runs, or say which with --older-than, --status or --name; one of the two.")
+    check_choice(run, wanted)
     if not yes and not dry_run and not sys.stdin.isatty():
         raise click.UsageError("There is nobody to ask here, so nothing is removed: say --yes, or --dry-run.")
     runs, store = store_of(home)
-    groups = groups_of(runs, store, [named_run(runs, text) for text in run] or list(matching(runs, chosen)))
+    groups = groups_of(runs, store, meant(runs, run, wanted))
     told = group_lines(groups, unique_digits(runs.ids), terminal(), "removed")
     click.echo("\n".join(told), err=as_json)
     free = [group for group in groups if group.is_held is None]
@@ -68,7 +71,7 @@ def command(
             done = _removed(store, free)
         freed = sum(group.size for group in free if group.head.run_id in done.removed)
         click.echo(f"{counted(len(done.removed), 'run')} removed, {size(freed)} freed", err=as_json)
-    outcomes = list(_outcomes(groups, done))
+    outcomes = list(_outcomes(groups, done, "would be removed" if dry_run else "left"))
     if as_json:
         write(json_text(_json(member, outcome)) for member, outcome in outcomes)
     if run and not dry_run and any(outcome in WHY.values() for _, outcome in outcomes):
@@ -91,13 +94,13 @@ def _warn(told: str) -> None:
     click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
 
 
-def _outcomes(groups: Sequence[Group], done: Removal) -> Iterator[tuple[Head, str]]:
-    """Each run, and what came of it."""
+def _outcomes(groups: Sequence[Group], done: Removal, otherwise: str) -> Iterator[tuple[Head, str]]:
+    """Each run, and what came of it; ``otherwise`` is told of one that could be removed and was not."""
     removed = set(done.removed)
     for group in groups:
         for member in group.members:
             held_by = done.kept.get(member.run_id, group.is_held)
-            left = "left" if held_by is None else WHY[held_by]
+            left = otherwise if held_by is None else WHY[held_by]
             yield member, "removed" if member.run_id in removed else left
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from textwrap import wrap
 
 from agentrace.cli.drawing import tokens_text
 from agentrace.cli.escaping import cells, plain
@@ -26,19 +27,57 @@ _STATUS_COLOURS = {
 def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) -> Iterator[str]:
     """Runs, each with what is to be said first in the note behind it."""
     rows = [_cells(entry, digits, to) for entry, _ in shown]
-    widths = [max(cells(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
-    room = to.width - sum(widths) - 2 * len(widths)
-    if room < 0:  # a long name gives way
-        widths[1] = max(8, widths[1] + room)
+    notes = [_note(entry, first, digits) for entry, first in shown]
+    wanted = [max(cells(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
+    widths = _fitting(wanted, max(map(cells, notes), default=0), to)
+    room = max(0, to.width - _taken(widths) - 2)
     yield to.paint(_line(_HEADINGS, widths, to).rstrip(), "dim")
-    for (entry, first), row in zip(shown, rows, strict=True):
-        note = to.cut(_note(entry, first, digits), max(0, to.width - sum(widths) - 2 * len(widths)))
-        line = _line(row, widths, to, {2: _STATUS_COLOURS.get(entry.summary.status, "dim")})
-        yield f"{line}  {to.paint(note, 'dim')}".rstrip()
+    for (entry, _), row, note in zip(shown, rows, notes, strict=True):
+        line = _line(row, widths, to, {_STATUS: _STATUS_COLOURS.get(entry.summary.status, "dim")})
+        yield f"{line}  {to.paint(to.cut(note, room), 'dim')}".rstrip()
+
+
+def _fitting(wanted: Sequence[int], note: int, to: Terminal) -> dict[int, int]:
+    """The columns that there is room for, and how wide they are: a long name gives way, and then whole columns.
+
+    ``note`` is how wide the notes behind them are, for which a name that is longer than it need be gives way, too.
+    """
+    kept = dict(enumerate(wanted))
+    for dropped in _YIELDING:
+        if _taken(kept) - kept[_NAME] + min(_LEAST_NAME, kept[_NAME]) <= to.width:
+            break
+        del kept[dropped]
+    missing = max(0, _taken(kept) - to.width)
+    for_notes = max(0, _taken(kept) + 2 + min(note, _NOTE) - to.width) if note else 0
+    kept[_NAME] -= max(missing, min(for_notes, kept[_NAME] - min(_SHORT_NAME, kept[_NAME])))
+    return kept
+
+
+def _taken(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + 2 * (len(widths) - 1)
+
+
+def footer_lines(text: str, to: Terminal) -> Iterator[str]:
+    """What stands below a table; a path in it is never broken, so that it can be copied."""
+    for line in wrap(text, to.width, break_long_words=False, break_on_hyphens=False):
+        yield to.paint(line, "dim")
+
+
+def belongs(parent: bytes, digits: int, *, is_job: bool, step: int = 0) -> str:
+    """Where a run belongs that another one started; empty for one that none did."""
+    if not parent:
+        return ""
+    return f"{'job' if is_job else 'process'} of {parent.hex()[:digits]}{f':{step}' if step else ''}"
 
 
 _HEADINGS = ("run", "name", "status", "age", "time", "steps", "tokens", "replayable")
+_NAME, _STATUS = 1, 2
 _RIGHT = frozenset({3, 4, 5, 6})
+_YIELDING = (6, 4, 7, 5, 3)
+"""Columns that a narrow terminal does without, in this order."""
+_LEAST_NAME = 8
+_SHORT_NAME, _NOTE = 20, 32
+"""Columns that a name keeps where there are notes, and that notes are given if they need them."""
 _NONE: Mapping[int, str] = {}
 
 
@@ -61,7 +100,7 @@ def _cells(entry: Listed, digits: int, to: Terminal) -> tuple[str, ...]:
         run.status,
         age(to.now_ns - run.started_ts) if run.started_ts else "",
         duration(_lasted(run, to)) if run.started_ts else "",
-        f"{run.totals.count:,}",
+        f"{run.totals.count:,}{f', {run.totals.failed:,} failed' if run.totals.failed else ''}",
         tokens_text(used.input, used.output, to) if used.input or used.output else "",
         _replayable(run),
     )
@@ -78,11 +117,11 @@ def _replayable(run: Summary) -> str:
     return "yes" if run.replayable.yes else "no"
 
 
-def _line(row: Sequence[str], widths: Sequence[int], to: Terminal, colours: Mapping[int, str] = _NONE) -> str:
-    """The cells in their columns; ``colours`` by column."""
+def _line(row: Sequence[str], widths: Mapping[int, int], to: Terminal, colours: Mapping[int, str] = _NONE) -> str:
+    """The cells in their columns; ``widths`` and ``colours`` by column."""
     padded = []
-    for column, (text, width) in enumerate(zip(row, widths, strict=True)):
-        shown = to.cut(text, width)
+    for column, width in widths.items():
+        shown = to.cut(row[column], width)
         space = " " * (width - cells(shown))
         shown = to.paint(shown, colours[column]) if column in colours else shown
         padded.append(space + shown if column in _RIGHT else shown + space)
@@ -97,12 +136,15 @@ def _note(entry: Listed, first: str, digits: int) -> str:
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
     below = [counted(n, what) for n, what in ((entry.processes, "process"), (entry.jobs, "job")) if n]
     if below:
+        parts += [f"{entry.failed:,} failed below"] if entry.failed else []
         parts.append(f"+{' +'.join(below)}")
     if 0 < run.sample_rate < 1:
         parts.append(f"sampled at {run.sample_rate:.3g}")
     if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
         parts.append("no steps")
     parts += [flag.replace("_", " ") for flag in run.health]
+    if run.exit_code and not (run.error and run.exit_code == 1):  # that is what an exception ends with
+        parts.append(f"exit code {run.exit_code}")
     if run.error:
         parts.append(run.error)
     return plain(", ".join(parts))

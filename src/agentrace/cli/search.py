@@ -66,17 +66,16 @@ def command(
         found = search(session, Sought(sought, is_pattern, cased), wanted, number)
     if as_json:
         write(json_text(hit_json(hit)) for hit in found.hits)
-    else:
+    elif found.hits:
         write(hit_lines(found.hits, found.matching, unique_digits(runs.ids), terminal()))
+    else:
+        click.echo("nothing found", err=True)
     if not found.hits:
         ctx.exit(1)
 
 
 def hit_lines(hits: Sequence[Hit], matching: int, digits: int, to: Terminal) -> Iterator[str]:
     """A line that says where, and below it the match in its text."""
-    if not hits:
-        yield to.paint("nothing found", "dim")
-        return
     for hit in hits:
         step = f":{hit.step_id}" if hit.step_id else ""
         what = " ".join(filter(None, (hit.kind, plain(hit.name))))

@@ -28,6 +28,7 @@ from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, iso
 from agentrace.cli.values_below import values_below
 from agentrace.cli.view import Asked, View, choose, in_words, typed, view
+from agentrace.cli.words import KINDS, kinds_option
 from agentrace.errors import RunNotFound
 from agentrace.ids import format_run_id
 from agentrace.query import Look, Row, RunRecord, Runs, StepRow, Tree, keep_look, last_look, look_at
@@ -42,7 +43,7 @@ _LAST: Final = 10**18
 @click.option("--all", "everything", is_flag=True, help="Show every row, however many there are.")
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Fold what is more than N levels deep.")
 @click.option("--find", "--search", metavar="TEXT", help="Only rows that hold this, in upper or lower case.")
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only rows of this kind. May be repeated.")
+@kinds_option("Only rows of this kind", (*KINDS, "process", "job"))
 @click.option("--failed", is_flag=True, help="Only rows of what failed.")
 @click.option("--new", is_flag=True, help="Only rows that began, ended or got notes since you last looked.")
 @click.option("--events", is_flag=True, help="Show the events of the record instead.")

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import click
 import msgspec
@@ -27,7 +27,8 @@ from agentrace.index.describing import described
 
 _LOOKED_AT = 1_000
 """Rows by which the columns of a table are made as wide as they need to be."""
-_FORMS = ("json", "csv", "parquet")
+_FORMS: Final = {".json": "json", ".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".parquet": "parquet"}
+"""How a file is written, by how its name ends."""
 
 
 @click.command()
@@ -36,10 +37,15 @@ _FORMS = ("json", "csv", "parquet")
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="The value of $NAME in the query.")
 @click.option("--from", "trace_file", metavar="FILE", help="A trace file, in place of the store.")
 @click.option("--schema", is_flag=True, help="Show every view with the types of its columns and what is in them.")
-@click.option("--json", "form", flag_value="json", help="Print one JSON object for each row, one on each line.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV, with the names of the columns first.")
-@click.option("--parquet", "form", flag_value="parquet", help="Write Parquet, into the file of -o.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write into this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each row, one on each line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with the names of the columns first.")
+@click.option("--parquet", "as_parquet", is_flag=True, help="Write Parquet, into the file of -o.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write into this file; as its name says, if it ends in .json, .csv or .parquet.",
+)
 @home_option
 def command(
     query: str | None,
@@ -47,9 +53,9 @@ def command(
     parameters: tuple[str, ...],
     trace_file: str | None,
     schema: bool,
-    form: str | None,
     output: Path | None,
     home: Path | None,
+    **forms: bool,
 ) -> None:
     """Ask the index of all runs in SQL, as DuckDB speaks it; without QUERY, show its views and their columns.
 
@@ -67,6 +73,7 @@ def command(
       agentrace sql --file report.sql --parquet -o report.parquet
       agentrace sql --from shop.agentrace "from steps" --csv
     """
+    form = _form([name.removeprefix("as_") for name, given in forms.items() if given], output)
     if query is not None and script is not None:
         raise click.UsageError("Give QUERY or --file, but not both.")
     if query == "-":
@@ -87,6 +94,16 @@ def command(
             return
         with answered(session, question, "json" if form == "json" else "text") as answer:
             _write(answer, form, output)
+
+
+def _form(asked: Sequence[str], output: Path | None) -> str | None:
+    """How the answer is written: as is asked for, or as the name of the file says. ``None`` is a table."""
+    named = None if output is None else _FORMS.get(output.suffix.lower())
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{form}' for form in asked)}: say one of them.")
+    if asked and named not in (None, asked[0]) and output is not None:
+        raise click.UsageError(f"--{asked[0]} and a file that ends in {output.suffix}: say one of them.")
+    return asked[0] if asked else named
 
 
 def _show_schema(*, whole: bool, form: str | None, output: Path | None) -> None:

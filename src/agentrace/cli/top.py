@@ -17,7 +17,7 @@ from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.run_table import unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
-from agentrace.cli.units import age, duration, iso
+from agentrace.cli.units import age, counted, duration, iso
 from agentrace.ids import format_run_id
 from agentrace.index.filters import Filter
 from agentrace.index.reports import RANKINGS, By, Group, Groups, Ranking, Single, Singles, ranked, ranked_steps
@@ -44,8 +44,9 @@ def command(
     """Show which steps were slowest, used most tokens, or failed most.
 
     slowest: those that took the longest together, with mean, median (p50), p95 and longest. tokens: those that used
-    most, in and out. failing: those that failed most often, with the share and the last error. With --by step single
-    steps are listed: the longest, those with most tokens, the last that failed.
+    most, in and out; calls that do not tell, as most that failed, are told under "no count". failing: those that failed
+    most often, with the share and the last error. With --by step single steps are listed: the longest, those with most
+    tokens, the last that failed.
 
     Filters say in which runs; --kind and --model also which steps.
 
@@ -62,13 +63,27 @@ def command(
     with index_of(runs) as session:
         if grouped == "step":
             singles = ranked_steps(session, ranking, wanted, number)
-            objects = map(_single_json, singles.steps)
-            lines = step_lines(ranking, singles, digits, terminal())
+            found, objects = len(singles.steps), map(_single_json, singles.steps)
+            lines = step_lines(singles, digits, terminal())
         else:
             groups = ranked(session, ranking, grouped, wanted, number)
-            objects = map(partial(_group_json, grouped), groups.groups)
+            found, objects = len(groups.groups), map(partial(_group_json, grouped), groups.groups)
             lines = group_lines(ranking, grouped, groups, digits, terminal())
-    write(map(json_text, objects) if as_json else lines)
+    if as_json:
+        write(map(json_text, objects))
+    elif found:
+        write(lines)
+    else:
+        click.echo(_NOTHING[ranking], err=True)
+
+
+_UNCOUNTED: Final = "no count"
+
+
+def _each(group: Group) -> str:
+    """The tokens of one call, of those that tell."""
+    telling = group.steps - group.uncounted
+    return f"{(group.input_tokens + group.output_tokens) // telling:,}" if telling else ""
 
 
 _Column = tuple[str, Callable[[Group, Terminal], str]]
@@ -86,7 +101,8 @@ _COLUMNS: Final[dict[Ranking, tuple[_Column, ...]]] = {
         ("in", lambda group, _: f"{group.input_tokens:,}"),
         ("cached", lambda group, _: f"{group.cached_tokens:,}"),
         ("out", lambda group, _: f"{group.output_tokens:,}"),
-        ("each", lambda group, _: f"{(group.input_tokens + group.output_tokens) // group.steps:,}"),
+        ("each", lambda group, _: _each(group)),
+        (_UNCOUNTED, lambda group, _: f"{group.uncounted:,}" if group.uncounted else ""),
     ),
     "failing": (
         ("count", lambda group, _: f"{group.steps:,}"),
@@ -100,10 +116,8 @@ _COLUMNS: Final[dict[Ranking, tuple[_Column, ...]]] = {
 
 def group_lines(ranking: Ranking, by: By, found: Groups, digits: int, to: Terminal) -> Iterator[str]:
     """Groups of steps, one in each row."""
-    if not found.groups:
-        yield to.paint(_NOTHING[ranking], "dim")
-        return
-    columns = _COLUMNS[ranking]
+    some = any(group.uncounted for group in found.groups)
+    columns = [column for column in _COLUMNS[ranking] if some or column[0] != _UNCOUNTED]
     first = [by, "kind"] if by == "name" else [by, "name"] if by == "run" else [by]
     rows = [[*_named(group, by, digits), *(tell(group, to) for _, tell in columns)] for group in found.groups]
     headings = [*first, *(heading for heading, _ in columns)]
@@ -113,11 +127,8 @@ def group_lines(ranking: Ranking, by: By, found: Groups, digits: int, to: Termin
     yield from _more(len(found.groups), found.matching, f"{by}s", to)
 
 
-def step_lines(ranking: Ranking, found: Singles, digits: int, to: Terminal) -> Iterator[str]:
+def step_lines(found: Singles, digits: int, to: Terminal) -> Iterator[str]:
     """Single steps."""
-    if not found.steps:
-        yield to.paint(_NOTHING[ranking], "dim")
-        return
     headings = ["step", "run", "kind", "name", "model", "age", "time", "tokens", "error"]
     rows = [
         [
@@ -140,6 +151,12 @@ def step_lines(ranking: Ranking, found: Singles, digits: int, to: Terminal) -> I
     yielding = len(kept) - 1 if 8 in kept else 3
     yield from table.lines([headings[at] for at in kept], shown, to, right=right, yielding=yielding)
     yield from _more(len(found.steps), found.matching, "steps", to)
+    if found.uncounted:
+        yield to.paint(_untold(found.uncounted), "dim")
+
+
+def _untold(count: int) -> str:
+    return f"tokens are not told by {counted(count, 'more call')}"
 
 
 _NOTHING: Final[dict[Ranking, str]] = {
@@ -178,6 +195,7 @@ def _group_json(by: By, group: Group) -> dict[str, Any]:
         "input_tokens": group.input_tokens,
         "cached_tokens": group.cached_tokens,
         "output_tokens": group.output_tokens,
+        "uncounted": group.uncounted,
         "last_error": group.last_error or None,
         "last_failed": iso(group.last_failed_ts) or None,
     }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Sort: TypeAlias = Literal["started", "duration", "tokens", "steps"]
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
+BADLY: Final = ("failed", "aborted", "interrupted", "unreadable")
+"""The statuses of runs that went wrong; what ``--failed`` stands for."""
 FORMS: Final = 5
 """Spellings of one text in a record, at most."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from agentrace.index.filters import Filter, Sort, choose
+from agentrace.index.filters import BADLY, Filter, Sort, choose
 from agentrace.index.opening import Session
 from agentrace.index.statements import statement
 
@@ -34,6 +34,8 @@ class FoundRun(Struct, frozen=True):
     """Runs of other processes that it, or they, started."""
     jobs: int = 0
     """Runs of jobs that it, or they, sent."""
+    failed: int = 0
+    """Of these processes and jobs those that went wrong."""
 
 
 class FoundRuns(Struct, frozen=True):
@@ -49,14 +51,22 @@ class FoundRuns(Struct, frozen=True):
 def find(session: Session, wanted: Filter, order: Order, *, roots: bool = False) -> FoundRuns:
     """The runs that ``wanted`` lets through; with ``roots`` only those that no run of this store started."""
     choose(session, wanted)
-    parameters = {"sort": order.sort, "reverse": order.reverse, "number": order.number, "roots": roots}
+    parameters: dict[str, Any] = {"sort": order.sort, "reverse": order.reverse, "number": order.number, "roots": roots}
+    parameters |= {"badly": list(BADLY)}
     rows: list[Any] = session.connection.execute(statement("found", "choosing"), parameters).fetchall()
     runs = [
-        FoundRun(run_id.bytes, parent.bytes if parent else b"", step or 0, is_job, processes, jobs)
-        for run_id, parent, step, is_job, processes, jobs, _ in rows
+        FoundRun(run_id.bytes, parent.bytes if parent else b"", step or 0, *more)
+        for run_id, parent, step, *more, _ in rows
     ]
     (among,) = one(session.connection.execute(statement("count", "choosing")).fetchone())
     return FoundRuns(runs, rows[0][-1] if rows else 0, among)
+
+
+def chosen_ids(session: Session, wanted: Filter) -> list[bytes]:
+    """The ids of all runs that ``wanted`` lets through, the oldest first."""
+    choose(session, wanted)
+    rows: list[Any] = session.connection.execute(statement("ids", "choosing")).fetchall()
+    return [run_id.bytes for (run_id,) in rows]
 
 
 def one(row: tuple[Any, ...] | None) -> tuple[Any, ...]:

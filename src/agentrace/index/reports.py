@@ -12,11 +12,14 @@ from agentrace.index.filters import Filter, choose, models
 from agentrace.index.finding import one
 from agentrace.index.opening import Session
 from agentrace.index.statements import statement
+from agentrace.query import MEANT
 
 Ranking: TypeAlias = Literal["slowest", "tokens", "failing"]
 RANKINGS: Final[tuple[Ranking, ...]] = get_args(Ranking)
 By: TypeAlias = Literal["name", "model", "kind", "run"]
 _FAILURES: Final = 5
+_CALLS: Final = {"meant": sorted(MEANT)}
+"""The kinds of steps that use tokens."""
 _SUMS: Final = ("runs", "children", "replays", "replayable", "events", "oldest_ts", "newest_ts")
 """What ``run_sums`` gives."""
 
@@ -42,6 +45,8 @@ class Group(Struct, frozen=True):
     last_error: str
     last_failed_ts: int
     """When the last step that failed began; Unix nanoseconds, 0 for none."""
+    uncounted: int
+    """Calls of models that do not tell how many tokens they used, such as most that failed."""
 
 
 class Single(Struct, frozen=True):
@@ -75,6 +80,8 @@ class Singles(Struct, frozen=True):
     steps: Sequence[Single]
     matching: int
     """How many there are."""
+    uncounted: int = 0
+    """Of ``tokens``: calls of models beside these that do not tell how many they used."""
 
 
 class KindSum(Struct, frozen=True):
@@ -152,15 +159,19 @@ class Stats(Struct, frozen=True):
 def ranked(session: Session, ranking: Ranking, by: By, wanted: Filter, number: int) -> Groups:
     """The first groups of steps. Of kinds and models in ``wanted`` the steps have to be."""
     choose(session, wanted)
-    rows = _all(session, "groups", {"by": by, **_steps(session, ranking, wanted, number)})
+    rows = _all(session, "groups", {"by": by, **_CALLS, **_steps(session, ranking, wanted, number)})
     return Groups([Group(*row[:-1]) for row in rows], rows[0][-1] if rows else 0)
 
 
 def ranked_steps(session: Session, ranking: Ranking, wanted: Filter, number: int) -> Singles:
     """The first steps one by one; of ``failing`` the last ones."""
     choose(session, wanted)
-    rows = _all(session, "single_steps", _steps(session, ranking, wanted, number))
-    return Singles([Single(row[0].bytes, *row[1:-1]) for row in rows], rows[0][-1] if rows else 0)
+    asked = _steps(session, ranking, wanted, number)
+    rows = _all(session, "single_steps", asked)
+    uncounted = 0
+    if ranking == "tokens":
+        ((uncounted,),) = _all(session, "uncounted", _CALLS | {name: asked[name] for name in ("kinds", "models")})
+    return Singles([Single(row[0].bytes, *row[1:-1]) for row in rows], rows[0][-1] if rows else 0, uncounted)
 
 
 def stats(session: Session, wanted: Filter) -> Stats:

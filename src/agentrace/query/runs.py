@@ -28,6 +28,10 @@ class Listed(Struct, frozen=True):
     """Runs of other processes that this one, or they, started."""
     jobs: int = 0
     """Runs of jobs that it, or they, sent."""
+    below: Sequence[bytes] = ()
+    """All of these, the newest first, where they were looked for."""
+    failed: int = 0
+    """Of these those that went wrong, where that was looked for."""
 
 
 class Checked(Struct, frozen=True):
@@ -115,16 +119,16 @@ class Runs:
     def listed(self) -> Iterator[Listed]:
         """The runs that no run of this store started, the newest first, with what they started."""
         there = set(self.ids)
-        started: dict[bytes, tuple[int, int]] = {}
+        started: dict[bytes, list[Head]] = {}
         # Run ids sort by time, so whatever a run started has come by before the run itself does.
         for one in self.heads():
-            processes, jobs = started.pop(one.run_id, (0, 0))
+            below = started.pop(one.run_id, [])
             if one.parent in there and one.parent < one.run_id:
-                before = started.get(one.parent, (0, 0))
-                started[one.parent] = before[0] + processes + (not one.is_job), before[1] + jobs + one.is_job
+                started.setdefault(one.parent, []).extend([one, *below])
             else:
+                jobs = sum(head.is_job for head in below)
                 with suppress(RunNotFound):
-                    yield Listed(self.summary(one.run_id), processes, jobs)
+                    yield Listed(self.summary(one.run_id), len(below) - jobs, jobs, [head.run_id for head in below])
 
     def all(self) -> Iterator[Listed]:
         """Every run by itself, also those that others started; the newest first."""

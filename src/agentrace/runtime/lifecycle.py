@@ -1,7 +1,7 @@
 """The ends of a process as its recording sees them: exit, exceptions, signals, fork.
 
-The exit code and the exception are learnt from what the interpreter keeps anyway, except for ``sys.exit``, whose
-argument is noted on the way through.
+The exit code and the exception are learnt from what the interpreter keeps anyway, except for ``sys.exit``, ``exit`` and
+``quit``, whose argument is noted on the way through.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from importlib.machinery import BuiltinImporter
 from types import FrameType
 from typing import Any, Final
 
@@ -59,17 +60,25 @@ class Ending:
             self.exited = False  # it returns, whatever was caught on the way
 
     def exit_code(self) -> int:
-        """The exit status: of ``sys.exit``, 130 for an interrupt, 1 for an exception, else 0."""
+        """The exit status: of ``sys.exit``, 130 for an interrupt, 1 for an exception, else 0.
+
+        Of a program that the interpreter could not open it is the interpreter's own: 2, and 1 for a directory.
+        """
         error = self.error()
         if error is not None:
             return 130 if isinstance(error, KeyboardInterrupt) else 1
+        if not self.exited and _never_began():
+            return 1 if os.path.isdir(sys.argv[0]) else 2
         if not self.exited or self.exit_argument is None or _has_returned(self._outermost):
             return 0  # also when somebody caught what sys.exit raised, and the program went on to its end
         return self.exit_argument & 0xFF if isinstance(self.exit_argument, int) else 1
 
     def watch(self) -> None:
-        """Note what ``sys.exit`` is given."""
+        """Note what ``sys.exit``, ``exit`` and ``quit`` are given."""
         replace(sys, "exit", self._exit)
+        shell = sys.modules.get("_sitebuiltins")  # not there without ``site``
+        if shell is not None:
+            replace(shell.Quitter, "__call__", self._quit)
 
     def watch_children(self, module: Any) -> None:
         """Note what multiprocessing makes of a child's end. ``module`` is ``multiprocessing.process``."""
@@ -109,18 +118,39 @@ class Ending:
 
     def _exit(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def exit(status: Any = None, /) -> Any:  # noqa: A001
-            if threading.current_thread() is threading.main_thread():
-                self.exit_argument, self.exited = status, True
-                self._outermost = _outermost(sys._getframe(1))
+            self._note_exit(status, sys._getframe(1))
             return original(status)
 
         return exit
+
+    def _quit(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __call__(quitter: Any, code: Any = None) -> Any:
+            self._note_exit(code, sys._getframe(1))
+            return original(quitter, code)
+
+        return __call__
+
+    def _note_exit(self, status: Any, caller: FrameType) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.exit_argument, self.exited = status, True
+            self._outermost = _outermost(caller)
 
 
 def _outermost(frame: FrameType) -> FrameType:
     while frame.f_back is not None:
         frame = frame.f_back
     return frame
+
+
+def _never_began() -> bool:
+    """Whether the interpreter was given a program's file and did not open it.
+
+    It gives ``__main__`` the loader of that file once it has, and none takes that away again.
+    """
+    main, named = sys.modules.get("__main__"), sys.argv[0] if sys.argv else ""
+    if named in ("", "-", "-c", "-m") or named not in sys.orig_argv[1:] or hasattr(sys, "ps1"):
+        return False
+    return getattr(main, "__loader__", None) is BuiltinImporter
 
 
 def _has_returned(frame: FrameType | None) -> bool:

@@ -118,6 +118,11 @@ class Store:
         found = self._away.get(run_id) if self._away else None
         return None if found is None or self._is_here(run_id) else Path(found.path)
 
+    def is_away(self, run_id: bytes) -> bool:
+        """Whether a run is in an archive that cannot be reached now. Raises ``StoreError``."""
+        found = self._away.get(run_id) if self._away else None
+        return found is not None and not found.is_there and not self._is_here(run_id)
+
     def archived(self) -> dict[bytes, str]:
         """The archive of each run that the store does not have itself. Raises ``StoreError``."""
         return {run_id: found.path for run_id, found in self._away.items() if not self._is_here(run_id)}

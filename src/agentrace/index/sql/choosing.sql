@@ -20,12 +20,19 @@ SELECT DISTINCT unnest(models) FROM run_rows;
 CREATE OR REPLACE TEMP TABLE chosen AS SELECT run_key FROM run_rows;
 
 -- name: choose
--- The runs that every filter lets through.
+-- The runs that every filter lets through. An id begins with the milliseconds at which its run did: what counts where
+-- the record cannot be read.
 CREATE OR REPLACE TEMP TABLE chosen AS
+WITH begun AS (
+    SELECT
+        *,
+        coalesce(started_ts, ('0x' || replace(left(run_id::VARCHAR, 13), '-', ''))::HUGEINT * 1_000_000) AS began
+    FROM run_rows
+)
 SELECT run_key
-FROM run_rows
-WHERE ($since::BIGINT IS NULL OR started_ts >= $since)
-    AND ($until::BIGINT IS NULL OR started_ts < $until)
+FROM begun
+WHERE ($since::BIGINT IS NULL OR began >= $since)
+    AND ($until::BIGINT IS NULL OR began < $until)
     AND ($statuses::VARCHAR[] IS NULL OR list_contains($statuses, status))
     AND ($names::VARCHAR[] IS NULL OR coalesce(name, '') IN (SELECT unnest($names::VARCHAR[])))
     AND ($workflows::VARCHAR[] IS NULL OR coalesce(workflow, '') IN (SELECT unnest($workflows::VARCHAR[])))
@@ -63,17 +70,22 @@ WHERE run_key IN (
         OR contains(told, CASE WHEN $cased THEN $form5::VARCHAR ELSE lower($form5::VARCHAR) END)
 );
 
+-- name: ids
+-- The chosen runs, the oldest first.
+SELECT run_id FROM run_rows JOIN chosen USING (run_key) ORDER BY run_id;
+
 -- name: count
 SELECT count(*) FROM run_rows;
 
 -- name: found
--- The chosen runs in the order that is asked for, with how many processes and jobs are below each.
+-- The chosen runs in the order that is asked for, with how many processes and jobs are below each, and how many of
+-- these went wrong.
 WITH RECURSIVE below AS (
-    SELECT parent_run_id AS outer_id, run_id, is_job
+    SELECT parent_run_id AS outer_id, run_id, is_job, status
     FROM run_rows
     WHERE parent_run_id < run_id
     UNION ALL
-    SELECT r.parent_run_id, b.run_id, b.is_job
+    SELECT r.parent_run_id, b.run_id, b.is_job, b.status
     FROM below b JOIN run_rows r ON r.run_id = b.outer_id
     WHERE r.parent_run_id < r.run_id
 ),
@@ -81,7 +93,8 @@ counts AS (
     SELECT
         outer_id,
         count(*) FILTER (NOT is_job) AS processes,
-        count(*) FILTER (is_job) AS jobs
+        count(*) FILTER (is_job) AS jobs,
+        count(*) FILTER (list_contains($badly::VARCHAR[], status)) AS failed
     FROM below
     GROUP BY outer_id
 ),
@@ -106,7 +119,7 @@ placed AS (
 )
 SELECT
     p.run_id, p.parent_run_id, p.parent_step_id, p.is_job,
-    coalesce(c.processes, 0), coalesce(c.jobs, 0),
+    coalesce(c.processes, 0), coalesce(c.jobs, 0), coalesce(c.failed, 0),
     count(*) OVER () AS matching
 FROM placed p LEFT JOIN counts c ON c.outer_id = p.run_id
 ORDER BY CASE WHEN $reverse THEN -place ELSE place END

@@ -1,7 +1,8 @@
 -- Sums over the steps of the chosen runs (the temporary table of `choosing.sql`).
 
 -- name: groups
--- Steps by what they have in common: $by is name, model, kind or run. Times are those of steps that have ended.
+-- Steps by what they have in common: $by is name, model, kind or run. Times are those of steps that have ended. For
+-- tokens these are the calls of models, also those that do not tell how many they used, which are counted.
 WITH grouped AS (
     SELECT
         CASE $by
@@ -15,7 +16,7 @@ WITH grouped AS (
     FROM step_rows s JOIN chosen USING (run_key) JOIN run_rows r USING (run_key)
     WHERE ($kinds::VARCHAR[] IS NULL OR list_contains($kinds, s.kind))
         AND ($models::VARCHAR[] IS NULL OR list_contains($models, s.model))
-        AND ($order <> 'tokens' OR s.input_fresh IS NOT NULL)
+        AND ($order <> 'tokens' OR s.input_fresh IS NOT NULL OR list_contains($meant::VARCHAR[], s.kind))
 ),
 added AS (
     SELECT
@@ -31,7 +32,8 @@ added AS (
         coalesce(sum(cache_read), 0)::BIGINT AS cached_tokens,
         coalesce(sum(output_visible + reasoning), 0)::BIGINT AS output_tokens,
         coalesce(max_by(error, started_ts) FILTER (status = 'failed'), '') AS last_error,
-        coalesce(max(started_ts) FILTER (status = 'failed'), 0) AS last_failed_ts
+        coalesce(max(started_ts) FILTER (status = 'failed'), 0) AS last_failed_ts,
+        count(*) FILTER (input_fresh IS NULL AND list_contains($meant::VARCHAR[], kind)) AS uncounted
     FROM grouped
     GROUP BY what, more
 )
@@ -68,6 +70,15 @@ ORDER BY
     END DESC,
     r.run_id DESC, s.step_id DESC
 LIMIT $number;
+
+-- name: uncounted
+-- How many calls of models do not tell how many tokens they used.
+SELECT count(*)
+FROM step_rows s JOIN chosen USING (run_key)
+WHERE s.input_fresh IS NULL
+    AND list_contains($meant::VARCHAR[], s.kind)
+    AND ($kinds::VARCHAR[] IS NULL OR list_contains($kinds, s.kind))
+    AND ($models::VARCHAR[] IS NULL OR list_contains($models, s.model));
 
 -- name: run_counts
 -- Runs by how they are.
