@@ -89,7 +89,7 @@ def test_json_has_every_row_that_is_asked_for(crawled: Path, capsys: pytest.Capt
     some = json.loads(printed(capsys, crawled, "crawl:360..370", "--failed", "--json"))
 
     assert len(whole["rows"]) == whole["steps"] == 1090
-    assert [(row["id"], row["match"]) for row in some["rows"]] == [(1, False), (364, True)]
+    assert [(row["step_id"], row["match"]) for row in some["rows"]] == [(1, False), (364, True)]
     assert some["matches"] == 1
 
 

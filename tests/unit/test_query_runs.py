@@ -115,12 +115,12 @@ def test_a_summary_of_other_integrations_is_made_anew(tmp_path: Path, monkeypatc
     run.answered(model, 4)
     run.end(5)
     process.close()
-    assert Runs(tmp_path).summary(run.id).totals.usage.input == 7
+    assert Runs(tmp_path).summary(run.id).totals.usage.input_tokens == 7
     file = tmp_path / "derived" / run.id.hex()
 
     file.write_bytes(file.read_bytes().replace(b"\xa6openai\xa12", b"\xa6openai\xa10").replace(b"\x07", b"\x63"))
 
-    assert Runs(tmp_path).summary(run.id).totals.usage.input == 7
+    assert Runs(tmp_path).summary(run.id).totals.usage.input_tokens == 7
 
 
 def test_a_living_run_is_read_anew_each_time(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def foot_lines(tree: Tree, to: Terminal) -> Iterator[str]:
     parts += [counted(scored, "score")] if scored else []
     parts += [counted(totals.retries, "retry")] if totals.retries else []
     yield from wrap("; ".join(parts), to.width, subsequent_indent="  ")
-    if totals.usage.input or totals.usage.output:
+    if totals.usage.input_tokens or totals.usage.output_tokens:
         unknown = f"; {counted(totals.unknown_usage, 'call')} did not tell" if totals.unknown_usage else ""
         yield f"tokens: {usage_text(totals.usage)}{unknown}"
     left_out = {} if tree.run.described is None else tree.run.described.left_out

@@ -59,7 +59,7 @@ def command(
       agentrace ls --failed --since yesterday
       agentrace ls --model 'gpt-5*' --tokens '>10k' --sort tokens
       agentrace ls --text 'insufficient funds' --json
-      agentrace ls -n 100 --json | jq -r 'select(.status == "failed") | .id'
+      agentrace ls -n 100 --json | jq -r 'select(.status == "failed") | .run_id'
     """
     runs = open_runs(home) if file is None else file_runs(file)
     if wanted != Filter() or sort or reverse:

@@ -64,4 +64,4 @@ def command(
 
 def _json(run_id: bytes, done: Restored) -> dict[str, Any]:
     outcome = "restored" if run_id in done.restored else "here" if run_id in done.here else "archived"
-    return {"id": format_run_id(run_id), "outcome": outcome}
+    return {"run_id": format_run_id(run_id), "outcome": outcome}

@@ -37,7 +37,7 @@ def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) 
         yield f"{line}  {to.paint(note, 'dim')}".rstrip()
 
 
-_HEADINGS = ("run", "name", "status", "age", "time", "steps", "tokens", "replayable")
+_HEADINGS = ("run", "name", "status", "age", "duration", "steps", "tokens", "replayable")
 _RIGHT = frozenset({3, 4, 5, 6})
 _NONE: Mapping[int, str] = {}
 
@@ -62,7 +62,7 @@ def _cells(entry: Listed, digits: int, to: Terminal) -> tuple[str, ...]:
         age(to.now_ns - run.started_ts) if run.started_ts else "",
         duration(_lasted(run, to)) if run.started_ts else "",
         f"{run.totals.count:,}",
-        tokens_text(used.input, used.output, to) if used.input or used.output else "",
+        tokens_text(used.input_tokens, used.output_tokens, to) if used.input_tokens or used.output_tokens else "",
         _replayable(run),
     )
 

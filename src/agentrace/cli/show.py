@@ -81,7 +81,7 @@ def command(run: str, **options: Any) -> None:
       agentrace show checkout --new
       agentrace show shop.agentrace:7
       agentrace show @last --html trip.html
-      agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .tokens'
+      agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .input_tokens'
     """
     reference, first, last = _range(run)
     asked = _asked(options, first, last)

@@ -121,7 +121,7 @@ def checked_lines(one: Checked, to: Terminal) -> Iterator[str]:
 
 def _json(one: Checked) -> dict[str, Any]:
     return {
-        "id": format_run_id(one.run_id),
+        "run_id": format_run_id(one.run_id),
         "name": one.name,
         "ok": not one.problems,
         "events": one.events,

@@ -263,7 +263,7 @@ class Recordings:
 
     def __contains__(self, reference: object) -> bool:
         try:
-            return isinstance(reference, str) and bool(self.run(reference).id)
+            return isinstance(reference, str) and bool(self.run(reference).run_id)
         except RunNotFound:
             return False
 
@@ -311,7 +311,7 @@ def _stepping(source: Source) -> Callable[[tuple[str, int]], Step]:
 
     def make(key: tuple[str, int]) -> Step:
         run_id, step_id = key
-        if not last or last[0].id != run_id:
+        if not last or last[0].run_id != run_id:
             last[:] = [run_of(source, runs, parse_run_id(run_id))]
         return last[0].step(step_id)
 

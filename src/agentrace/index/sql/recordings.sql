@@ -71,8 +71,8 @@ SELECT run_id, step_id FROM wanted ORDER BY run_id DESC, step_id LIMIT $number::
 
 -- name: steps
 SELECT
-    run_id, step_id, parent, kind, name, operation, path, status, outcome, started, duration_ns AS duration, duration_s,
-    CAST(round(first_chunk_s * 1e9) AS BIGINT) AS first_chunk, first_chunk_s, model, finish_reason, input_tokens,
+    run_id, step_id, parent_step_id, kind, name, operation, path, status, outcome, started, duration_ns AS duration, duration_s,
+    first_chunk_ns AS first_chunk, first_chunk_s, model, finish_reason, input_tokens,
     output_tokens, input_fresh, cache_read, cache_write, output_visible, reasoning, cost_nano_usd, error, input, output,
     chunks, exchanges, retries, notes, integration, call_site, scope_quality, thread, task, first_seq, last_seq,
     run_name, workflow, agent, session_id, tenant, workspace, project, operator
