@@ -180,9 +180,9 @@ def test_what_a_run_starts_belongs_to_it(place: Place) -> None:
     assert {one["root"] for one in told} == {parent}
     child = next(one for one in told if one["what"] == "run_began" and one["run_id"] != parent)
     assert child["parent_run_id"] == parent
-    assert [one["step"]["status"] for one in told if one["run_id"] == child["run_id"] and one["what"] == "step_ended"] == [
-        "ok"
-    ]
+    assert [
+        one["step"]["status"] for one in told if one["run_id"] == child["run_id"] and one["what"] == "step_ended"
+    ] == ["ok"]
 
 
 FILLING = """

@@ -89,7 +89,7 @@ def test_json_has_every_row_that_is_asked_for(crawled: Path, capsys: pytest.Capt
     some = json.loads(printed(capsys, crawled, "crawl:360..370", "--failed", "--json"))
 
     assert len(whole["rows"]) == whole["steps"] == 1090
-    assert [(row["step_id"], row["match"]) for row in some["rows"]] == [(1, False), (364, True)]
+    assert [(row["step_id"], row["matched"]) for row in some["rows"]] == [(1, False), (364, True)]
     assert some["matches"] == 1
 
 
@@ -248,7 +248,7 @@ def test_new_shows_what_came_since_the_last_look(tmp_path: Path, capsys: pytest.
     process.close()
 
     assert "nothing is new since the last look, 0 s ago" in nothing
-    assert [(one["name"], one["match"], one["found"]) for one in new["rows"]] == [
+    assert [(one["name"], one["matched"], one["found"]) for one in new["rows"]] == [
         ("plan", False, []),
         ("second", True, ["ended"]),
         ("third", True, ["begun"]),

@@ -90,6 +90,10 @@ def _health(tree: Tree, to: Terminal) -> Iterator[str]:
     elif tree.status == "interrupted":
         died = "the process died without an end" if not run.lost else "its end was not recorded, like other events"
         yield to.paint(f"{died}; this is all it had done by then", "yellow")
+    if tree.damage:
+        yield to.paint("the record is damaged", "red")
+        yield from _points(tree.damage, to)
+        yield f"  `agentrace verify {run.id.hex()[:12]}` checks all of it"
     if run.status == "running" and tree.status == "running":
         yield to.paint("the run is still going on", "cyan")
     if run.lost:

@@ -15,7 +15,7 @@ from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.progress import Progress
-from agentrace.cli.run_table import table_lines, unique_digits
+from agentrace.cli.run_table import damage_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.index.filters import SORTS, Filter, Sort
@@ -46,7 +46,8 @@ def command(
 
     Runs of processes that a run started, and of jobs that it sent, are counted with it. A run is interrupted when its
     process died without an end; what it did up to there is in its record. `agentrace show` tells why a run is not
-    replayable.
+    replayable. A run is damaged where something of its record was met that is not as it was written; the list reads
+    each record once and no payload that it does not need, so only `agentrace verify` finds everything.
 
     Filters are combined: a run has to pass all of them. They look at every run, also at those of child processes and
     jobs; of these the list says where they belong. Times are of the local time zone, and case makes no difference in
@@ -92,6 +93,7 @@ def list_lines(
     digits = unique_digits(ids)
     yield from table_lines([(one, "archived" if one.summary.run_id in archived else "") for one in shown], digits, to)
     yield to.paint(_footer(shown, len(ids), root, store_size), "dim")
+    yield from damage_lines(shown, digits, to)
 
 
 def _footer(shown: Sequence[Listed], there: int, root: Path, store_size: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.indexed import index_of
-from agentrace.cli.run_table import table_lines, unique_digits
+from agentrace.cli.run_table import damage_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted
 from agentrace.errors import RunNotFound
@@ -48,6 +48,7 @@ def found_lines(
         return
     yield from table_lines([(entry, _belongs(one, digits)) for entry, one in listed], digits, to)
     yield to.paint(_footer(len(listed), found, root), "dim")
+    yield from damage_lines([entry for entry, _ in listed], digits, to)
 
 
 def _belongs(one: FoundRun, digits: int) -> str:

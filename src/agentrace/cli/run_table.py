@@ -37,6 +37,15 @@ def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) 
         yield f"{line}  {to.paint(note, 'dim')}".rstrip()
 
 
+def damage_lines(shown: Sequence[Listed], digits: int, to: Terminal) -> Iterator[str]:
+    """What to do about the damaged records among these runs."""
+    damaged = [one.summary.run_id.hex()[:digits] for one in shown if "damaged" in one.summary.health]
+    if damaged:
+        named = damaged[0] if len(damaged) == 1 else "--all"
+        told = f"{counted(len(damaged), 'damaged record')}: `agentrace verify {named}` tells what is missing"
+        yield to.paint(told, "yellow")
+
+
 _HEADINGS = ("run", "name", "status", "age", "duration", "steps", "tokens", "replayable")
 _RIGHT = frozenset({3, 4, 5, 6})
 _NONE: Mapping[int, str] = {}
@@ -100,7 +109,7 @@ def _note(entry: Listed, first: str, digits: int) -> str:
         parts.append(f"+{' +'.join(below)}")
     if 0 < run.sample_rate < 1:
         parts.append(f"sampled at {run.sample_rate:.3g}")
-    if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
+    if not (run.totals.count or run.status in ("unreadable", "running", "pending") or "damaged" in run.health):
         parts.append("no steps")
     parts += [flag.replace("_", " ") for flag in run.health]
     if run.error:

@@ -230,7 +230,7 @@ def _json(
     if selection is None:
         return told
     rows = [
-        {**row_json(one.row, record_of, io=asked.io), "match": not one.context, "found": list(one.found)}
+        {**row_json(one.row, record_of, io=asked.io), "matched": not one.context, "found": list(one.found)}
         for one in selection.rows
     ]
     return {**told, "matches": selection.count, "rows": rows}

@@ -98,7 +98,10 @@ def stats_lines(found: Stats, root: Path, parts: dict[str, int], to: Terminal) -
     yield from _table(["steps by kind", "count", "failed", "retries", "duration"], kinds, to)
     if found.models:
         models = [
-            [plain(one.model) or "-", f"{one.steps:,}", f"{one.input_tokens:,}", f"{one.cache_read:,}", f"{one.output_tokens:,}"]
+            [
+                plain(one.model) or "-",
+                *(f"{n:,}" for n in (one.steps, one.input_tokens, one.cache_read, one.output_tokens)),
+            ]
             for one in found.models
         ]
         yield ""

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
 from agentrace.query.keeping import Keeper
@@ -93,7 +94,10 @@ class Runs:
         found = self._heads.get(run_id)
         if found is None:
             try:
-                found = self._heads[run_id] = head(self._opened(run_id))
+                found = head(self._opened(run_id))
+                if not found.started_ts:  # its first event cannot be read
+                    found = replace(found, name=self._keeper.name(run_id))
+                self._heads[run_id] = found
             except ArchiveAway:
                 kept = self._keeper.summary(run_id)
                 return Head(run_id) if kept is None else Head(run_id, kept.name, kept.started_ts, kept.parent)
