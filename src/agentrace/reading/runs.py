@@ -173,7 +173,7 @@ class Run:
 
     @property
     def health(self) -> Sequence[str]:
-        """What is the matter with the record: ``incomplete``, ``damaged`` (as far as reading met it), ``privacy_risk``."""
+        """What is the matter with the record: ``incomplete``, ``privacy_risk``, ``damaged`` as far as reading met it."""
         return tuple(self._content.summary.health)
 
     @property

@@ -176,8 +176,8 @@ class Step:
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens that it used in disjoint buckets (``input_fresh``, ``cache_read``, ``cache_write``, ``output_visible``,
-        ``reasoning``), with the sums ``input_tokens`` and ``output_tokens``; ``None`` where the record does not tell."""
+        """Tokens that it used in disjoint buckets, ``input_fresh``, ``cache_read``, ``cache_write``, ``output_visible``
+        and ``reasoning``, with sums ``input_tokens`` and ``output_tokens``; ``None`` where the record does not tell."""
         return self._content.meaning(self._state).usage
 
     @property
