@@ -104,7 +104,7 @@ def test_frames_of_ours_are_not_in_a_recorded_traceback(
     assert {file for file, _, _ in _FRAME.findall(told)} == {__file__}
     assert "raise KeyError(order)" in told
     assert told.startswith("Traceback (most recent call last):\n")
-    assert told.endswith("KeyError: 1\n") or told.endswith("KeyError: 0\n")
+    assert told.endswith(("KeyError: 1\n", "KeyError: 0\n"))
 
 
 def test_the_exception_keeps_all_of_its_frames(record: MemoryRecorder) -> None:
@@ -133,10 +133,7 @@ def test_what_is_raised_inside_a_call_without_frames_of_the_program_is_told_all_
         agentrace.tool(operator.getitem)({}, "seven")
 
     (failed,) = [event for event in record.events if isinstance(event, StepFailed)]
-    assert failed.failure.traceback.splitlines() == [
-        "Traceback (most recent call last):",
-        "KeyError: 'seven'",
-    ]
+    assert failed.failure.traceback == "KeyError: 'seven'\n"
 
 
 def test_an_error_of_ours_says_where_it_came_from(record: MemoryRecorder) -> None:

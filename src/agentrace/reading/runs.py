@@ -173,7 +173,7 @@ class Run:
 
     @property
     def health(self) -> Sequence[str]:
-        """What is the matter with the record: ``incomplete``, ``privacy_risk``, ``damaged`` as far as reading met it."""
+        """What is the matter with the record: ``incomplete``, ``privacy_risk``, ``damaged`` as far as is met."""
         return tuple(self._content.summary.health)
 
     @property
