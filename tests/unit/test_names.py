@@ -97,7 +97,7 @@ THINGS: Final[dict[str, str]] = {
     "argv cwd pid python platform timezone sdk format redaction durability git_commit git_dirty libraries": "of a process",
     "left_out recorded_by_name": "what was not recorded, and what was recorded by name",
     "archive": "where a run is that was archived",
-    "rows tree step": "what is in a run, and below it",
+    "rows folded_rows tree step": "what is in a run, and below it; how many rows are left out by `--depth`",
     "ok problems": "what `verify` found",
 }
 """Every name of a thing, in any of the places. Look here before you add one: what it is may have a name."""
@@ -117,6 +117,7 @@ COMMANDS: Final = (
     ("ls", "--failed"),
     ("show", "checkout"),
     ("show", "refund", "--io"),
+    ("show", "checkout", "--depth", "1"),
     ("show", "refund:3"),
     ("show", "checkout", "--find", "Rome"),
     ("search", "Rome"),
