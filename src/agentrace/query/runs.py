@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 
 from msgspec import Struct
@@ -54,8 +54,26 @@ class Runs:
 
     @cached_property
     def ids(self) -> list[bytes]:
-        """All run ids, the newest first. Raises ``StoreError``."""
+        """All run ids, the newest first; within a millisecond in no order. Raises ``StoreError``."""
         return [entry.run_id for entry in reversed(self.store.entries)]
+
+    def newest(self) -> Iterator[bytes]:
+        """The same in the order in which they began: where ids tell no order, the first events do."""
+        for _, several in groupby(self.ids, key=_millisecond):
+            run_ids = list(several)
+            yield from run_ids if len(run_ids) == 1 else sorted(run_ids, key=self._began, reverse=True)
+
+    def _began(self, run_id: bytes) -> tuple[int, bytes]:
+        try:
+            return self.head(run_id).started_ts, run_id
+        except RunNotFound:  # removed since
+            return 0, run_id
+
+    def _is_older(self, one: bytes, other: bytes) -> bool:
+        """Whether a run began before another one. Strict, so that what names its parent in a circle has an end."""
+        if _millisecond(one) != _millisecond(other):
+            return one < other
+        return self._began(one) < self._began(other)
 
     def find(self, reference: str) -> bytes:
         """The run that a person means (see ``references``). Raises ``RunNotFound``."""
@@ -106,7 +124,7 @@ class Runs:
 
     def heads(self) -> Iterator[Head]:
         """All runs by their first events, the newest first."""
-        for run_id in self.ids:
+        for run_id in self.newest():
             with suppress(RunNotFound):  # removed since
                 yield self.head(run_id)
         self._keep_heads()
@@ -114,16 +132,16 @@ class Runs:
     def roots(self) -> Iterator[Head]:
         """The runs that no run of this store started, the newest first."""
         there = set(self.ids)
-        return (one for one in self.heads() if one.parent not in there or one.parent >= one.run_id)
+        return (one for one in self.heads() if one.parent not in there or not self._is_older(one.parent, one.run_id))
 
     def listed(self) -> Iterator[Listed]:
         """The runs that no run of this store started, the newest first, with what they started."""
         there = set(self.ids)
         started: dict[bytes, tuple[int, int]] = {}
-        # Run ids sort by time, so whatever a run started has come by before the run itself does.
+        # Whatever a run started began after it, and so has come by before the run itself does.
         for one in self.heads():
             processes, jobs = started.pop(one.run_id, (0, 0))
-            if one.parent in there and one.parent < one.run_id:
+            if one.parent in there and self._is_older(one.parent, one.run_id):
                 before = started.get(one.parent, (0, 0))
                 started[one.parent] = before[0] + processes + (not one.is_job), before[1] + jobs + one.is_job
             else:
@@ -132,7 +150,7 @@ class Runs:
 
     def all(self) -> Iterator[Listed]:
         """Every run by itself, also those that others started; the newest first."""
-        for run_id in self.ids:
+        for run_id in self.newest():
             with suppress(RunNotFound):
                 yield Listed(self.summary(run_id))
 
@@ -187,10 +205,15 @@ class Runs:
 
     def _read_children(self, oldest: bytes) -> dict[bytes, list[bytes]]:
         children: dict[bytes, list[bytes]] = {}
-        for run_id in takewhile(lambda run_id: run_id >= oldest, self.ids):
+        for run_id in takewhile(lambda run_id: _millisecond(run_id) >= _millisecond(oldest), self.newest()):
             with suppress(RunNotFound):
                 parent = self.head(run_id).parent
                 if parent:
                     children.setdefault(parent, []).append(run_id)
         self._keep_heads()
         return {parent: started[::-1] for parent, started in children.items()}
+
+
+def _millisecond(run_id: bytes) -> bytes:
+    """The time that an id begins with."""
+    return run_id[:6]

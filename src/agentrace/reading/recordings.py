@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, final
@@ -143,7 +144,7 @@ class Recordings:
             if wanted == RunFilter():
                 with source.lock:
                     runs = source.runs()
-                    found = runs.ids[:number]
+                    found = list(islice(runs.newest(), number))
             else:
                 found = [
                     parse_run_id(run_id) for (run_id,) in self._asked(asking(source, wanted, ["run_ids"], limit=number))

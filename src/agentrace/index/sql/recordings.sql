@@ -42,7 +42,7 @@ SELECT DISTINCT model FROM step_rows WHERE model IS NOT NULL;
 -- name: run_ids
 SELECT run_id
 FROM run_rows JOIN chosen USING (run_key)
-ORDER BY run_id DESC
+ORDER BY left(run_id::VARCHAR, 13) DESC, started_ts DESC, run_id DESC  -- an id begins with its millisecond
 LIMIT $number::BIGINT;
 
 -- name: runs
@@ -53,7 +53,7 @@ SELECT
     output_tokens, models, kinds, events, argv, cwd, pid, python, platform, timezone, sdk, format, redaction, durability,
     git_commit, git_dirty, libraries, archive
 FROM runs JOIN chosen USING (run_key)
-ORDER BY run_id DESC
+ORDER BY left(run_id::VARCHAR, 13) DESC, started_ts DESC, run_id DESC
 LIMIT $number::BIGINT;
 
 -- name: wanted_steps
