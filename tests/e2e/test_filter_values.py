@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ RUNS: list[tuple[str, dict[str, str], list[str]]] = [
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     pytest.importorskip("openai")
     place = Place(tmp_path_factory.mktemp("filters"))
     place.write("agent.py", PROGRAM)
@@ -48,7 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         for name, settings, models in RUNS:
             env = {"PROVIDER": url, **{f"AGENTRACE_{key.upper()}": value for key, value in settings.items()}}
             assert place.do(PYTHON, "agent.py", name, *models, env=env).code == 0
-    yield place
+    return place
 
 
 CASES: list[tuple[list[str], str]] = [
