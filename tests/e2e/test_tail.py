@@ -88,7 +88,7 @@ def line(process: subprocess.Popen[bytes]) -> str:
 def constant(text: str) -> str:
     """A line without times and ids."""
     text = re.sub(r"^\d\d:\d\d:\d\d\.\d{3}  ", "", text.rstrip("\n"))
-    return re.sub(r"[\d.]+ (ms|s)\b", "TIME", re.sub(r"\b[0-9a-f]{12}\b", "ID", text))
+    return re.sub(r"[\d.]+ (ns|µs|ms|s)\b", "TIME", re.sub(r"\b[0-9a-f]{12}\b", "ID", text))
 
 
 def test_a_run_is_told_as_it_goes_until_it_ends(place: Place) -> None:
@@ -177,7 +177,7 @@ def test_what_a_run_starts_belongs_to_it(place: Place) -> None:
 
     parent = told[0]["run_id"]
     assert done.code == 130
-    assert {one["root"] for one in told} == {parent}
+    assert {one["root_run_id"] for one in told} == {parent}
     child = next(one for one in told if one["what"] == "run_began" and one["run_id"] != parent)
     assert child["parent_run_id"] == parent
     assert [
