@@ -83,7 +83,7 @@ class Subject:
 
 def counts(usage: Usage) -> tuple[int, ...]:
     """The tokens of a call in the order in which a subject's ``told`` has them."""
-    return usage.input, usage.output, usage.cache_read, usage.reasoning, usage.cache_write
+    return usage.input_tokens, usage.output_tokens, usage.cache_read, usage.reasoning, usage.cache_write
 
 
 def available(scenarios: tuple[Scenario, ...], client: object) -> tuple[Scenario, ...]:

@@ -47,15 +47,15 @@ def test_objects_tell_what_records_tell(recordings: Recordings, places: dict[str
     runs = Runs(places["store"])
 
     for run in recordings:
-        run_id = runs.find(run.id)
+        run_id = runs.find(run.run_id)
         summary, record = runs.summary(run_id), runs.record(run_id)
         usage = summary.totals.usage
-        assert (run.name, run.status, run.error, run.tokens) == (summary.name, summary.status, summary.error, usage)
-        assert [step.id for step in run.steps()] == list(record.trace.steps)
+        assert (run.name, run.status, run.error, run.usage) == (summary.name, summary.status, summary.error, usage)
+        assert [step.step_id for step in run.steps()] == list(record.trace.steps)
         for step, state in zip(run.steps(), record.trace.steps.values(), strict=True):
             assert (step.name, step.path, step.input) == (state.name, state.path, input_of(record, state))
             assert step.output == output_of(record, state)
-            assert (None if step.parent is None else step.parent.id) == (state.dispatched.parent or None)
+            assert (None if step.parent is None else step.parent.step_id) == (state.dispatched.parent or None)
             assert all(child.parent == step for child in step.children)
 
 
@@ -63,26 +63,25 @@ def test_objects_tell_what_tables_tell(recordings: Recordings) -> None:
     """What is read from records, and what is read from the index."""
     for run in recordings:
         for of_run, of_all in ((run.messages(), recordings.messages()), (run.events(), recordings.events())):
-            assert [one for one in of_all if one.run_id == run.id] == list(of_run)
-            assert [row["run_id"] for row in of_run.to_dicts()] == [run.id] * len(of_run)
-        assert [step for step in recordings.steps() if step.run_id == run.id] == list(run.steps())
+            assert [one for one in of_all if one.run_id == run.run_id] == list(of_run)
+            assert [row["run_id"] for row in of_run.to_dicts()] == [run.run_id] * len(of_run)
+        assert [step for step in recordings.steps() if step.run_id == run.run_id] == list(run.steps())
         for step, row in zip(run.steps(), run.steps().to_dicts(), strict=True):
-            assert (row["step_id"], row["name"], row["path"]) == (step.id, step.name, step.path)
+            assert (row["step_id"], row["name"], row["path"]) == (step.step_id, step.name, step.path)
             assert (row["status"], row["started"], row["duration"]) == (step.status, step.started, step.duration)
             assert (row["model"] or "", row["finish_reason"] or "") == (step.model, step.finish_reason)
             assert (row["first_chunk"], row["retries"] or 0) == (step.first_chunk, step.retries)
-            assert row["input_tokens"] == (None if step.tokens is None else step.tokens.input)
+            assert row["input_tokens"] == (None if step.usage is None else step.usage.input_tokens)
     for listing, place in ((recordings.steps(), "step_id"), (recordings.messages(), "position")):
-        attribute = place.removeprefix("step_")
         rows = [(row["run_id"], row[place]) for row in listing.to_dicts()]
-        assert rows == [(one.run_id, getattr(one, attribute)) for one in listing]
+        assert rows == [(one.run_id, getattr(one, place)) for one in listing]
     for run, row in zip(recordings.runs(), recordings.runs().to_dicts(), strict=True):
-        assert (row["run_id"], row["name"], row["status"]) == (run.id, run.name, run.status)
+        assert (row["run_id"], row["name"], row["status"]) == (run.run_id, run.name, run.status)
         assert (row["started"], row["duration"], row["exit_code"]) == (run.started, run.duration, run.exit_code)
         assert (row["steps"], row["failed_steps"], row["retries"]) == (run.step_count, run.failed_steps, run.retries)
         assert (tuple(row["tags"] or ()), tuple(row["models"] or ())) == (run.tags, run.models)
-        assert (row["replayable"], row["parent_run_id"]) == (run.replayable.yes, run.parent)
-        assert (row["workflow"] or "", row["output_tokens"]) == (run.workflow, run.tokens.output)
+        assert (row["replayable"], row["parent_run_id"]) == (run.replayable, run.parent_run_id)
+        assert (row["workflow"] or "", row["output_tokens"]) == (run.workflow, run.usage.output_tokens)
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -96,7 +95,7 @@ def test_a_run_tells_what_it_was(recordings: Recordings) -> None:
     assert run.started is not None
     assert run.started.utcoffset() == timedelta(0)
     assert run.duration == timedelta(milliseconds=5)
-    assert (run.tags, run.workflow, run.mode, run.source) == (("nightly", "eu"), "refunds", "live", None)
+    assert (run.tags, run.workflow, run.mode, run.source_run_id) == (("nightly", "eu"), "refunds", "live", None)
     assert [(score.name, score.value) for score in run.scores] == [("helpful", 1.0)]
     assert (run.step_count, run.failed_steps) == (1, 1)
 
@@ -174,7 +173,7 @@ def test_a_step_tells_what_happened(recordings: Recordings) -> None:
 
     assert (step.kind, step.name, step.status, step.call_site) == ("tool", "lookup", "failed", "agent.py:7 main")
     assert (step.input, step.output) == ({"city": QUOTED, "pages": [0, 1, 2]}, None)
-    error = step.error
+    error = step.exception
     assert error == Error(
         "builtins.ValueError", "no such city", "Traceback (most recent call last):\nbuiltins.ValueError: no such city\n"
     )
@@ -189,14 +188,14 @@ def test_a_model_step_tells_what_it_meant(recordings: Recordings) -> None:
     step = recordings.step("travel:1")
 
     assert (step.model, step.finish_reason) == ("gpt-5-mini", "stop")
-    assert step.tokens is not None
-    assert (step.tokens.input, step.tokens.output) == (7, 5)
+    assert step.usage is not None
+    assert (step.usage.input_tokens, step.usage.output_tokens) == (7, 5)
     assert [(one.direction, one.role, one.text) for one in step.messages] == [
         ("input", "user", "Hello?"),
         ("output", "assistant", "Hello!"),
     ]
     (exchange,) = step.exchanges
-    assert (exchange.method, exchange.status, exchange.error) == ("POST", 200, None)
+    assert (exchange.method, exchange.status, exchange.exception) == ("POST", 200, None)
     assert exchange.data == json.loads(exchange.body) == completion("Hello!", usage=(7, 5))
     assert dict(exchange.headers)["content-type"] == "application/json"
 
@@ -237,7 +236,7 @@ STEP_FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("wanted", "names"), STEP_FILTERS)
 def test_steps_are_filtered(recordings: Recordings, wanted: dict[str, Any], names: list[str]) -> None:
     run = recordings.run("@last~3")
-    of_run, of_all = run.steps(**wanted), [step for step in recordings.steps(**wanted) if step.run_id == run.id]
+    of_run, of_all = run.steps(**wanted), [step for step in recordings.steps(**wanted) if step.run_id == run.run_id]
 
     assert [step.name for step in of_run] == [step.name for step in of_all] == names
     assert [row["name"] for row in of_run.to_dicts()] == names

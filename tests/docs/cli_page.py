@@ -83,7 +83,7 @@ have notes, in them or inside of them. Where that is still more than 500, fewer 
 `--find TEXT` (or `--search`) keeps the rows whose names, arguments, results, errors or notes hold the text, `--kind` and
 `--failed` those of a kind and those that failed, `--new` those that began, ended or got notes since the last time that
 this user was shown the whole run. They are drawn below what they are inside of, which has no time and no bar; below a
-row that was found, `»` (`>>` in ASCII) and the place where the text stands. `--json` has the same rows, with `match`
+row that was found, `»` (`>>` in ASCII) and the place where the text stands. `--json` has the same rows, with `matched`
 false for those that are there as surroundings, `found` for the places, and the number of `matches`. What was seen is
 kept as a small private file in the store; a store that cannot be written goes without, and says so.
 

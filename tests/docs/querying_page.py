@@ -100,9 +100,18 @@ reach: it changes nothing, reads no file and loads no extension. `--json` prints
 `--parquet` what they say; `-o` names a file, and a name that ends in `.json`, `.csv` or `.parquet` says the same.
 `--from shop.agentrace` asks a trace file in place of the store.
 
-Times are UTC and without a zone: compare them with `now() at time zone 'UTC'`. `run_id` is a UUID; `ls` prints its
-beginning without hyphens, which is `replace(run_id::varchar, '-', '') like '01a2%'`. NULL stands where a record does not tell. Any program may read `index.duckdb` while no agentrace command
+Times are UTC and without a zone: compare them with `now() at time zone 'UTC'`. `run_id` is a UUID, as `ls --json` prints
+it: `where run_id = '01a1f910-f300-7000-8000-000000000001'`. The table of `ls` has its beginning without hyphens, which is
+`replace(run_id::varchar, '-', '') like '01a1f910f3%'`. NULL stands where a record does not tell. Any program may read `index.duckdb` while no agentrace command
 writes it; while one keeps it open, commands tell what they know `as of` the moment before.
+
+## Names
+
+A thing has one name here, in `--json` and in [Python](python-api.md): `run_id`, `step_id`, `parent_run_id`, `started`,
+`status`, `error`, `model`, `input_tokens`. A number of time says its unit (`duration_s`, `duration_ns`, `started_ts` in
+Unix nanoseconds); without one it is a time or a duration of its own type. `--json` has durations in nanoseconds and times
+as text. `error` is an exception in one line, `exception` all of it. What is a list in Python and JSON (`steps`,
+`exchanges`, `notes`) is a count in SQL.
 
 ## Views
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.browser import Opened, browser, chosen, detail, page_of, press, rows, until
+from tests.e2e.browser import Opened, browser, chosen, detail, name, page_of, press, rows, until
 from tests.unit.hostile_run import STRINGS, hostile
 from tests.unit.recorded_runs import MODEL, Process, completion
 
@@ -45,6 +45,36 @@ def test_of_a_long_list_the_ends_are_shown_and_the_rest_on_demand(browser: Any, 
     told = detail(page, "gpt-5-mini")
     assert all(f"message {number}\n" in told for number in range(300))
     found.close()
+
+
+def test_the_page_scrolls_to_the_step_of_its_address(browser: Any, tmp_path: Path) -> None:
+    """When it is opened, and when the address of an open page is changed."""
+
+    def long(process: Process) -> Any:
+        run = process.run("long")
+        for number in range(2_000):
+            run.done(run.step("tool", f"fetch_{number + 1}", number, number), number + 1, number)
+        run.end(2_001)
+        return run
+
+    found = Opened(browser, page_of(tmp_path, long))
+    page = found.open("#step=1500")
+
+    assert chosen(page) == "tool fetch_1500"
+    assert in_sight(page, "tool fetch_1500")
+    page.evaluate("location.hash = '#step=200'")
+    until(page, "document.querySelector('#detail h2')?.textContent.includes('fetch_200')")
+    press(page)
+    assert chosen(page) == "tool fetch_200"
+    assert in_sight(page, "tool fetch_200")
+    found.close()
+
+
+def in_sight(page: Any, row: str) -> bool:
+    """Whether a row stands wholly inside of the table."""
+    table = page.locator("#table").bounding_box()
+    (box,) = [one.bounding_box() for one in page.locator("#rows .row:visible").all() if name(one) == row]
+    return bool(table["y"] <= box["y"] and box["y"] + box["height"] <= table["y"] + table["height"])
 
 
 def test_a_run_without_steps_has_a_page(browser: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agentrace.cli.progress import Progress, line
 from agentrace.cli.terminal import Terminal
-from tests.e2e.place import PYTHON, Place
+from tests.e2e.place import AGENTRACE, PYTHON, Place
 from tests.e2e.screens import Screen, shown
 from tests.unit.recorded_runs import Process
 
@@ -28,6 +28,19 @@ COUNTING = """
                 while True:
                     progress.advance(0)
     print("done")
+"""
+
+
+SHOWS = """
+    import sys
+    import time
+    from agentrace.cli import execute
+
+    # A clock that runs ten times as fast, so that a run of this size takes its second.
+    began, clock = time.monotonic(), time.monotonic
+    import agentrace.cli.progress as progress
+    progress.Progress.__init__.__kwdefaults__["clock"] = lambda: began + 10 * (clock() - began)
+    sys.exit(execute(sys.argv[1:]))
 """
 
 
@@ -77,6 +90,27 @@ def test_it_is_not_drawn_into_a_pipe_nor_on_a_terminal_that_cannot_erase(place: 
         assert screen.ended() == 0
     assert shown(screen.raw) == ["a line in between", "a word aside", "done", ""]
     assert "\x1b" not in screen.raw
+
+
+def test_a_large_run_that_is_shown_says_how_far_reading_it_is(place: Place) -> None:
+    process = Process(place.store)
+    run = process.run("large")
+    for number in range(60_000):
+        step = run.step("tool", "fetch", number, number)
+        run.done(step, number + 1, number)
+    run.end(60_001)
+    process.close()
+    place.write("shows.py", SHOWS)
+
+    with Screen([PYTHON, "shows.py", "show", "large", "--no-pager"], place.environ, place.root) as screen:
+        assert screen.ended() == 0
+
+    drawn = [part for part in screen.raw.split("\r\x1b[K") if part.startswith("reading")]
+    assert len(drawn) > 3
+    assert all(" events  " in part.splitlines()[0] for part in drawn)
+    assert not any("reading" in text for text in shown(screen.raw))
+    piped = place.do(AGENTRACE, "show", "large")
+    assert (piped.err, "60,000 steps" in piped.out) == ("", True)
 
 
 def test_what_takes_less_than_a_second_is_not_drawn(place: Place) -> None:

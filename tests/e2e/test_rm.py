@@ -63,7 +63,7 @@ def there(place: Place) -> list[str]:
 def rm(place: Place, *arguments: str) -> tuple[int, dict[str, str]]:
     """Exit code, and what is said of each run."""
     done = place.do(AGENTRACE, "rm", "--json", *arguments)
-    return done.code, {told["id"]: told["outcome"] for told in map(json.loads, done.out.splitlines())}
+    return done.code, {told["run_id"]: told["outcome"] for told in map(json.loads, done.out.splitlines())}
 
 
 def test_a_run_goes_with_what_it_started(place: Place) -> None:

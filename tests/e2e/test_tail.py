@@ -88,7 +88,7 @@ def line(process: subprocess.Popen[bytes]) -> str:
 def constant(text: str) -> str:
     """A line without times and ids."""
     text = re.sub(r"^\d\d:\d\d:\d\d\.\d{3}  ", "", text.rstrip("\n"))
-    return re.sub(r"[\d.]+ (ms|s)\b", "TIME", re.sub(r"\b[0-9a-f]{12}\b", "ID", text))
+    return re.sub(r"[\d.]+ (ns|µs|ms|s)\b", "TIME", re.sub(r"\b[0-9a-f]{12}\b", "ID", text))
 
 
 def test_a_run_is_told_as_it_goes_until_it_ends(place: Place) -> None:
@@ -175,14 +175,14 @@ def test_what_a_run_starts_belongs_to_it(place: Place) -> None:
         tail.send_signal(signal.SIGINT)
         done = ended(tail)
 
-    parent = told[0]["run"]
+    parent = told[0]["run_id"]
     assert done.code == 130
-    assert {one["root"] for one in told} == {parent}
-    child = next(one for one in told if one["what"] == "run_began" and one["run"] != parent)
-    assert child["parent"] == parent
-    assert [one["step"]["status"] for one in told if one["run"] == child["run"] and one["what"] == "step_ended"] == [
-        "ok"
-    ]
+    assert {one["root_run_id"] for one in told} == {parent}
+    child = next(one for one in told if one["what"] == "run_began" and one["run_id"] != parent)
+    assert child["parent_run_id"] == parent
+    assert [
+        one["step"]["status"] for one in told if one["run_id"] == child["run_id"] and one["what"] == "step_ended"
+    ] == ["ok"]
 
 
 FILLING = """
@@ -217,7 +217,7 @@ def test_nothing_is_told_twice_or_missed_while_lanes_are_sealed(place: Place) ->
             told += [json.loads(one) for one in ended(tail).out.splitlines()]
 
     for what in ("step_began", "step_ended"):
-        assert sorted(one["step"]["id"] for one in told if one["what"] == what) == list(range(1, 12_001))
+        assert sorted(one["step"]["step_id"] for one in told if one["what"] == what) == list(range(1, 12_001))
     assert (told[-1]["what"], told[-1]["steps"]) == ("run_ended", 12_000)
 
 

@@ -79,7 +79,7 @@ def listed(root: Path, *arguments: str) -> list[str]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = execute([*arguments, "--json", "--home", str(root)])
     assert code == 0, err.getvalue()
-    return [json.loads(line)["id"] for line in out.getvalue().splitlines()]
+    return [json.loads(line)["run_id"] for line in out.getvalue().splitlines()]
 
 
 def with_all_below(root: Path, ids: Sequence[str]) -> set[str]:

@@ -59,11 +59,15 @@ class Process:
         self.journal = Journal(root, tombstone=events.tombstone, on_failure=_failed)
         self.runs = 0
 
-    def run(self, name: str, *, after_ms: int = 0, number: int | None = None, **started: Any) -> Writing:
-        """A run that begins ``after_ms`` the first one; ``number`` (by default counted) makes its id."""
+    def run(
+        self, name: str, *, after_ms: int = 0, after_ns: int = 0, number: int | None = None, **started: Any
+    ) -> Writing:
+        """A run that begins ``after_ms``, and ``after_ns``, the first one; ``number`` (by default counted) makes its
+        id.
+        """
         self.runs += 1
         run_id = uuid7(START_MS + after_ms, (self.runs if number is None else number).to_bytes(10, "big"))
-        return Writing(self.journal, run_id, START_MS + after_ms, name, started)
+        return Writing(self.journal, run_id, START_MS + after_ms, name, started, after_ns)
 
     def close(self) -> None:
         """End in good order: everything is sealed."""
@@ -81,9 +85,11 @@ def _failed(error: BaseException, count: int) -> None:
 class Writing:
     """One run that is being written. Times are milliseconds since its start."""
 
-    def __init__(self, journal: Journal, run_id: bytes, start_ms: int, name: str, started: dict[str, Any]) -> None:
+    def __init__(
+        self, journal: Journal, run_id: bytes, start_ms: int, name: str, started: dict[str, Any], after_ns: int = 0
+    ) -> None:
         self.id = run_id
-        self.start_ms = start_ms
+        self.start_ns = start_ms * MS + after_ns
         self.writer = journal.writer(run_id)
         self.encoder = Encoder(Redaction(), self.writer)  # type: ignore[arg-type]
         self.seq = 0
@@ -96,7 +102,7 @@ class Writing:
     def event(self, kind: type[events.Event], step: int, at: float, *fields: Any, **named: Any) -> None:
         """Any event."""
         self.seq += 1
-        ts = self.start_ms * MS + round(at * MS)
+        ts = self.start_ns + round(at * MS)
         self.writer.event(events.encode(kind(self.seq, step, ts, *fields, **named)))
 
     def lose(self, count: int) -> None:

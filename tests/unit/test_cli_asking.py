@@ -90,9 +90,9 @@ def test_the_sums_of_a_store_are_the_golden_file(shop: Path, capsys: pytest.Capt
 def test_sums_are_those_of_the_runs_that_are_meant(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(printed(capsys, shop, "stats", "--json", "--project", "web"))
 
-    assert (told["runs"], told["runs_by_status"]) == (2, {"completed": 1, "failed": 1})
-    assert [(one["input"], one["output"]) for one in told["tokens_by_model"]] == [(1250, 305)]
-    assert [one["day"] for one in told["tokens_by_day"]] == ["2026-11-20", "2026-11-21"]
+    assert (told["runs"], told["by_status"]) == (2, {"completed": 1, "failed": 1})
+    assert [(one["input_tokens"], one["output_tokens"]) for one in told["by_model"]] == [(1250, 305)]
+    assert [one["day"] for one in told["by_day"]] == ["2026-11-20", "2026-11-21"]
     assert told["bytes"] == sum(told["bytes_by_part"].values())
 
 
@@ -104,7 +104,7 @@ def test_a_list_that_is_only_sorted_holds_what_it_holds_without(shop: Path, caps
     turned = [json.loads(line) for line in printed(capsys, shop, "ls", "--json", "--reverse", "-a").splitlines()]
 
     assert started == as_ever
-    assert [one["id"] for one in turned] == [one["id"] for one in reversed(everything)]
+    assert [one["run_id"] for one in turned] == [one["run_id"] for one in reversed(everything)]
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,24 @@ def test_all_shows_every_row(crawled: Path, capsys: pytest.CaptureFixture[str]) 
     assert out.count(" tool fetch ") + out.count(" tool look_up ") == 891 + 9 * 20
 
 
+def test_json_leaves_out_what_is_deeper_and_says_how_much(crawled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = json.loads(printed(capsys, crawled, "crawl", "--json"))
+
+    for depth in (1, 2, 3):
+        told = json.loads(printed(capsys, crawled, "crawl", "--json", "--depth", str(depth)))
+        kept = [row for row in whole["rows"] if row["depth"] < depth]
+        assert told == {**whole, "rows": kept, "folded_rows": len(whole["rows"]) - len(kept)}
+    some = json.loads(printed(capsys, crawled, "crawl", "--json", "--depth", "2", "--kind", "model"))
+    assert {row["depth"] for row in some["rows"]} == {0, 1}
+    assert (some["matches"], some["folded_rows"]) == (9, 9)
+
+
 def test_json_has_every_row_that_is_asked_for(crawled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = json.loads(printed(capsys, crawled, "crawl", "--json"))
     some = json.loads(printed(capsys, crawled, "crawl:360..370", "--failed", "--json"))
 
     assert len(whole["rows"]) == whole["steps"] == 1090
-    assert [(row["id"], row["match"]) for row in some["rows"]] == [(1, False), (364, True)]
+    assert [(row["step_id"], row["matched"]) for row in some["rows"]] == [(1, False), (364, True)]
     assert some["matches"] == 1
 
 
@@ -248,7 +260,7 @@ def test_new_shows_what_came_since_the_last_look(tmp_path: Path, capsys: pytest.
     process.close()
 
     assert "nothing is new since the last look, 0 s ago" in nothing
-    assert [(one["name"], one["match"], one["found"]) for one in new["rows"]] == [
+    assert [(one["name"], one["matched"], one["found"]) for one in new["rows"]] == [
         ("plan", False, []),
         ("second", True, ["ended"]),
         ("third", True, ["begun"]),

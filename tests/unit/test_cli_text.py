@@ -193,6 +193,11 @@ def test_a_bar_never_leaves_its_line(start: int, waited: int, took: int, total: 
     ("ns", "text"),
     [
         (0, "0.0 ms"),
+        (7, "7 ns"),
+        (999, "999 ns"),
+        (1_000, "1 µs"),
+        (49_400, "49 µs"),
+        (50_000, "0.1 ms"),
         (400_000, "0.4 ms"),
         (9_960_000, "10.0 ms"),
         (10_000_000, "10 ms"),

@@ -135,9 +135,9 @@ def test_every_row_has_its_details(store: Path, here: Path, capfd: pytest.Captur
     assert model["exchanges"][0]["response_body"] == {"error": {"message": "Rate limit reached"}}
     assert model["exchanges"][0]["response_headers"] == [["content-type", "application/json"]]
     assert (inferred["input"], inferred["output"]) == ({"airline": "ITA"}, "one bag of 8 kg")
-    assert failed["error"]["message"] == "the visa office is closed on Fridays"
+    assert failed["exception"]["message"] == "the visa office is closed on Fridays"
     assert "output" not in failed
-    assert child["run"].replace("-", "").startswith("01a1f910f8dc")
+    assert child["run_id"].replace("-", "").startswith("01a1f910f8dc")
 
 
 def test_without_payloads_nothing_that_was_said_is_left(
@@ -154,7 +154,7 @@ def test_without_payloads_nothing_that_was_said_is_left(
     assert ["warn", "without payloads"] in [[weight, text[:16]] for weight, text in head["remarks"]]
     assert columns["texts"][columns["remark"][7]] == "OfficeClosed"
     detail = value_of(columns["detail"][1], parts)
-    assert (detail["model"], detail["tokens"]["input"], columns["input"][1]) == ("gpt-5-mini", 1204, 1204)
+    assert (detail["model"], detail["input_tokens"], columns["input"][1]) == ("gpt-5-mini", 1204, 1204)
 
 
 class Elements(HTMLParser):

@@ -51,7 +51,7 @@ def test_the_index_says_what_the_records_say(tmp_path: Path) -> None:
     expected = []
     for run_id in reversed(runs.ids):
         run, totals = runs.summary(run_id), runs.summary(run_id).totals
-        usage = (totals.usage.input, totals.usage.output)
+        usage = (totals.usage.input_tokens, totals.usage.output_tokens)
         count = len(runs.record(run_id).events)
         expected.append((run.name, run.status, totals.count, totals.failed, totals.retries, *usage))
         assert told[len(expected) - 1][8:] == (run.replayable.yes, count, run.started_ts, run.duration_ns)

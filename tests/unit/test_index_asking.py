@@ -33,7 +33,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, Se
 
 def passes(run: Summary, wanted: Filter) -> bool:
     """What a filter means."""
-    tokens = run.totals.usage.input + run.totals.usage.output
+    tokens = run.totals.usage.input_tokens + run.totals.usage.output_tokens
     name = None if wanted.name is None else wanted.name.casefold()
     return all(
         (
@@ -88,7 +88,7 @@ def test_a_filter_lets_through_what_it_says(
     key = {
         "started": lambda run: 0,
         "duration": lambda run: run.duration_ns,
-        "tokens": lambda run: run.totals.usage.input + run.totals.usage.output,
+        "tokens": lambda run: run.totals.usage.input_tokens + run.totals.usage.output_tokens,
         "steps": lambda run: run.totals.count,
     }[sort]
     expected = sorted((run for run in runs if passes(run, wanted)), key=key, reverse=True)

@@ -131,7 +131,7 @@ def test_a_run_that_is_removed_meanwhile_is_passed_over(tmp_path: Path) -> None:
     assert (len(runs), len(steps)) == (3, 3)
 
     removed = runs[1]
-    shutil.rmtree(tmp_path / "segments" / removed.id.replace("-", ""))
+    shutil.rmtree(tmp_path / "segments" / removed.run_id.replace("-", ""))
 
     assert [run.name for run in runs] == ["run-2", "run-0"]
     assert [step.output for step in steps] == [2, 0]
@@ -353,7 +353,7 @@ def test_names_of_records_are_only_ever_text(tmp_path: Path) -> None:
     run = recordings.run()
     listings: list[Any] = [recordings.runs(), recordings.steps(), recordings.events(), recordings.search("alert")]
     listings += [run.steps(), recordings.sql('SELECT name AS "<b>&", error FROM steps')]
-    single = [run, run.step(1), run.step(1).error, run.events()[0], recordings.search("alert")[0], recordings]
+    single = [run, run.step(1), run.step(1).exception, run.events()[0], recordings.search("alert")[0], recordings]
 
     for thing in [*listings, *single]:
         text = repr(thing)

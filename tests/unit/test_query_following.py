@@ -64,7 +64,12 @@ def test_a_model_step_tells_its_model_and_tokens_when_it_ends(tmp_path: Path) ->
     row = told[-1].step
     assert row is not None
     assert row.usage is not None
-    assert (row.model, row.usage.input, row.usage.output, row.finish_reason) == ("gpt-5-mini", 1200, 96, "stop")
+    assert (row.model, row.usage.input_tokens, row.usage.output_tokens, row.finish_reason) == (
+        "gpt-5-mini",
+        1200,
+        96,
+        "stop",
+    )
     process.close()
 
 

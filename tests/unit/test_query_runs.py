@@ -8,8 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+import agentrace
 from agentrace import events
-from agentrace.query import InferredRow, Runs, StepRow, Totals, Tree, Usage
+from agentrace.index import opened
+from agentrace.index.filters import Filter
+from agentrace.index.finding import Order, find
+from agentrace.query import InferredRow, ProcessRow, Runs, StepRow, Totals, Tree, Usage
+from agentrace.store import Store
 from tests.unit.recorded_runs import MODEL, Process, completion
 from tests.unit.travel_run import travel
 
@@ -31,6 +36,43 @@ def test_runs_are_listed_newest_first_with_the_processes_they_started(tmp_path: 
 
     assert listed(tmp_path) == [("orphan", "completed", 0), ("root", "completed", 2)]
     assert [one.summary.name for one in Runs(tmp_path).all()] == ["orphan", "grandchild", "child", "root"]
+
+
+def test_within_a_millisecond_runs_stand_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    """Their ids tell no order there."""
+    process = Process(tmp_path)
+    process.run("before").end(1)
+    numbers = {"first": 30, "second": 10, "third": 40, "fourth": 20}
+    for place, (name, number) in enumerate(numbers.items()):
+        process.run(name, after_ms=5, after_ns=place * 1_000, number=number).end(1)
+    process.run("after", after_ms=6, number=1).end(1)
+    process.close()
+    order = ["after", "fourth", "third", "second", "first", "before"]
+
+    runs = Runs(tmp_path)
+    assert [one.summary.name for one in runs.listed()] == order
+    assert [one.summary.name for one in runs.all()] == order
+    assert [runs.record(runs.find(f"@last~{back}")).trace.run.name for back in range(6)] == order
+    with agentrace.open(tmp_path) as recordings:
+        assert [run.name for run in recordings.runs()] == order
+        assert [run.name for run in recordings.runs(status="completed")] == order
+        assert [row["name"] for row in recordings.runs().to_dicts()] == order
+    with opened(Store(tmp_path)) as session:
+        found = find(session, Filter(statuses=("completed",)), Order("started", False, 10), roots=False)
+    assert [runs.record(one.run_id).trace.run.name for one in found.runs] == order
+
+
+def test_a_run_that_was_started_within_the_millisecond_is_below_the_one_that_did(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    root = process.run("root", number=40)
+    child = process.run("child", after_ns=1_000, number=10, parent=root.parent(0))
+    process.run("grandchild", after_ns=2_000, number=20, parent=child.parent(0)).end(1)
+    child.end(1)
+    root.end(1)
+    process.close()
+
+    assert listed(tmp_path) == [("root", "completed", 2)]
+    assert [type(row) for row in Runs(tmp_path).tree(root.id).rows] == [ProcessRow, ProcessRow]
 
 
 def test_a_living_run_is_running_and_a_dead_one_interrupted(tmp_path: Path) -> None:
@@ -115,12 +157,12 @@ def test_a_summary_of_other_integrations_is_made_anew(tmp_path: Path, monkeypatc
     run.answered(model, 4)
     run.end(5)
     process.close()
-    assert Runs(tmp_path).summary(run.id).totals.usage.input == 7
+    assert Runs(tmp_path).summary(run.id).totals.usage.input_tokens == 7
     file = tmp_path / "derived" / run.id.hex()
 
     file.write_bytes(file.read_bytes().replace(b"\xa6openai\xa12", b"\xa6openai\xa10").replace(b"\x07", b"\x63"))
 
-    assert Runs(tmp_path).summary(run.id).totals.usage.input == 7
+    assert Runs(tmp_path).summary(run.id).totals.usage.input_tokens == 7
 
 
 def test_a_living_run_is_read_anew_each_time(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_row_says_when_it_ran_and_what_it_took(trip: Tree) -> None:
 
     assert (first.start_ns, first.duration_ns, first.model, first.retries) == (5 * MS, 807 * MS, "gpt-5-mini", 1)
     assert first.usage is not None
-    assert (first.usage.input, first.usage.output, first.streamed) == (1204, 96, False)
+    assert (first.usage.input_tokens, first.usage.output_tokens, first.streamed) == (1204, 96, False)
     assert (hotels.start_ns, hotels.duration_ns, hotels.usage, hotels.model) == (816 * MS, 633 * MS, None, "")
     assert (last.streamed, last.state.chunks, last.state.first_chunk_ns) == (True, 10, 573 * MS)
 

@@ -104,7 +104,7 @@ class _Place(NamedTuple):
 class _NothingKept:
     """A file is only read: what is computed from it is not kept."""
 
-    def get(self, _: str, __: str) -> bytes | None:
+    def get(self, _: str, __: str, ___: int = 0) -> bytes | None:
         """Nothing."""
         return None
 
@@ -192,6 +192,10 @@ class TraceFile:
     def fingerprint(self, run_id: bytes) -> str:
         """Equal for the same bytes."""
         return self._place(run_id).member.digest.hex()
+
+    def changed_ns(self, _: bytes) -> int:
+        """Nothing is kept of a file that could be older."""
+        return 0
 
     def size(self) -> int:
         """Bytes of the file."""

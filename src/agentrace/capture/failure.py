@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Raw
 
@@ -12,6 +13,9 @@ from agentrace.events import Failure
 
 MAX_CAUSES = 16
 """Causes of causes that are told."""
+_OURS: Final = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+"""The directory of the package: what its frames do is no part of the program."""
+_OUR_NAME: Final = __name__.partition(".")[0]
 
 
 def describe(error: BaseException, encode: Callable[[Any], tuple[Raw, str]], clean: Callable[[str], str]) -> Failure:
@@ -23,9 +27,27 @@ def describe(error: BaseException, encode: Callable[[Any], tuple[Raw, str]], cle
         seen.add(id(cause))
         chain.append(_one(cause, encode, clean, ""))
         cause = _cause(cause)
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__, chain=False))
-    failure = _one(error, encode, clean, clean(text))
+    failure = _one(error, encode, clean, clean(_traceback(error)))
     return _with_causes(failure, chain)
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback as the program would print it if nobody recorded it; ``error`` stays as it is."""
+    # Lines of source are looked up when it is formatted: for the frames that are left.
+    told = traceback.TracebackException(type(error), error, error.__traceback__, lookup_lines=False, compact=True)
+    if str(type(error).__module__).partition(".")[0] != _OUR_NAME:
+        _leave_out_ours(told)
+    return "".join(told.format(chain=False))
+
+
+def _leave_out_ours(told: traceback.TracebackException) -> None:
+    groups = [told]
+    while groups:
+        one = groups.pop()
+        one.stack = traceback.StackSummary.from_list(
+            [frame for frame in one.stack if not frame.filename.startswith(_OURS)]
+        )
+        groups += one.exceptions or ()
 
 
 def _cause(error: BaseException) -> BaseException | None:

@@ -121,7 +121,7 @@ def _archived(store: Store, target: Path, groups: Sequence[Group]) -> Archived:
 def _json(group: Group, run_id: bytes, done: Archived, otherwise: str) -> dict[str, Any]:
     left = otherwise if group.is_held is None else WHY[group.is_held]
     outcome = "archived" if run_id in done.moved else left
-    return {"id": format_run_id(run_id), "outcome": outcome, "archive": str(done.path), "with": group.head.name}
+    return {"run_id": format_run_id(run_id), "outcome": outcome, "archive": str(done.path), "with": group.head.name}
 
 
 def _archive_json(one: Archive) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def foot_lines(tree: Tree, to: Terminal) -> Iterator[str]:
     parts += [counted(scored, "score")] if scored else []
     parts += [counted(totals.retries, "retry")] if totals.retries else []
     yield from wrap("; ".join(parts), to.width, subsequent_indent="  ")
-    if totals.usage.input or totals.usage.output:
+    if totals.usage.input_tokens or totals.usage.output_tokens:
         unknown = f"; {counted(totals.unknown_usage, 'call')} did not tell" if totals.unknown_usage else ""
         yield f"tokens: {usage_text(totals.usage)}{unknown}"
     left_out = {} if tree.run.described is None else tree.run.described.left_out
@@ -90,6 +90,10 @@ def _health(tree: Tree, to: Terminal) -> Iterator[str]:
     elif tree.status == "interrupted":
         died = "the process died without an end" if not run.lost else "its end was not recorded, like other events"
         yield to.paint(f"{died}; this is all it had done by then", "yellow")
+    if tree.damage:
+        yield to.paint("the record is damaged", "red")
+        yield from _points(tree.damage, to)
+        yield f"  `agentrace verify {run.id.hex()[:12]}` checks all of it"
     if run.status == "running" and tree.status == "running":
         yield to.paint("the run is still going on", "cyan")
     if run.lost:

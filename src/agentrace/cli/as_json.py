@@ -1,9 +1,11 @@
-"""Runs, steps and totals as the JSON that ``--json`` prints: plain names, ids as text, times in nanoseconds."""
+"""Runs, steps and totals as the JSON that ``--json`` prints: named as the columns of SQL, ids and times as text,
+durations in nanoseconds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentrace.cli.notes_view import note_json
 from agentrace.cli.units import iso
@@ -22,16 +24,22 @@ from agentrace.query import (
     Totals,
     Tree,
     Usage,
+    in_one_line,
     input_of,
     json_of,
     output_of,
+)
+
+_TOKENS: Final = (
+    *("input_tokens", "output_tokens"),
+    *("input_fresh", "cache_read", "cache_write", "output_visible", "reasoning"),
 )
 
 
 def summary_json(summary: Summary, processes: int = 0, jobs: int = 0) -> dict[str, Any]:
     """A run in a list."""
     return {
-        "id": format_run_id(summary.run_id),
+        "run_id": format_run_id(summary.run_id),
         "name": summary.name,
         "status": summary.status,
         "health": list(summary.health),
@@ -41,11 +49,11 @@ def summary_json(summary: Summary, processes: int = 0, jobs: int = 0) -> dict[st
         "inferred": summary.inferred,
         "processes": processes,
         "jobs": jobs,
-        "replayable": replayable_json(summary.replayable),
-        "parent": run_id_json(summary.parent),
+        **replayable_json(summary.replayable),
+        "parent_run_id": run_id_json(summary.parent),
         "sample_rate": summary.sample_rate,
         "mode": summary.mode,
-        "source": run_id_json(summary.source),
+        "source_run_id": run_id_json(summary.source),
         "verdict": summary.verdict or None,
         "exit_code": summary.exit_code,
         "error": summary.error or None,
@@ -56,14 +64,15 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
     """A run with all that is below it; with ``io`` also what went into each step and came out."""
     run, started = tree.run, tree.run.started
     return {
-        "id": format_run_id(run.id),
+        "run_id": format_run_id(run.id),
         "name": run.name,
         "status": tree.status,
-        "health": sorted(run.health),
+        "health": list(tree.health),
+        "damage": list(tree.damage),
         "started": iso(run.started_ts),
         "duration_ns": run.duration_ns,
         "exit_code": run.exit_code,
-        "error": None if run.failure is None else failure_json(run.failure),
+        **error_json(run.failure),
         "argv": [] if started is None else started.argv,
         "cwd": "" if started is None else started.cwd,
         "python": "" if started is None else started.python,
@@ -71,9 +80,10 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "durability": "" if started is None else started.durability,
         "sample_rate": 1.0 if started is None else started.sample_rate,
         "mode": run.origin.mode,
-        "source": run_id_json(run.origin.source_run_id),
+        "source_run_id": run_id_json(run.origin.source_run_id),
         "verdict": run.replay or None,
-        "parent": run_id_json(run.parent.run_id),
+        "parent_run_id": run_id_json(run.parent.run_id),
+        "parent_step_id": run.parent.step_id or None,
         "git_commit": "" if run.described is None else run.described.git_commit,
         "libraries": {} if run.described is None else run.described.libraries,
         "left_out": {} if run.described is None else run.described.left_out,
@@ -82,7 +92,7 @@ def tree_json(tree: Tree, record_of: Callable[[bytes], RunRecord], *, io: bool) 
         "inferred": tree.inferred,
         "processes": tree.processes,
         "jobs": tree.jobs,
-        "replayable": replayable_json(tree.replayable),
+        **replayable_json(tree.replayable),
         "notes": notes_json(tree.notes, record_of(run.id)) if tree.notes else [],
         "rows": [row_json(row, record_of, io=io) for row in tree.rows],
     }
@@ -96,16 +106,16 @@ def row_json(row: Row, record_of: Callable[[bytes], RunRecord], *, io: bool) -> 
     if isinstance(row, ProcessRow):
         return {
             "type": row.kind,
-            "run": format_run_id(row.run_id),
+            "run_id": format_run_id(row.run_id),
             "depth": row.depth,
             "name": row.run.name,
             "status": row.status,
-            "start_ns": row.start_ns,
+            "offset_ns": row.start_ns,
             "duration_ns": row.duration_ns,
-            "parent_run": run_id_json(row.run.parent.run_id),
-            "parent_step": row.run.parent.step_id or None,
+            "parent_run_id": run_id_json(row.run.parent.run_id),
+            "parent_step_id": row.run.parent.step_id or None,
             "exit_code": row.run.exit_code,
-            "error": None if row.run.failure is None else failure_json(row.run.failure),
+            **error_json(row.run.failure),
             "notes": notes_json(row.notes, record_of(row.run_id)) if row.notes else [],
         }
     return _inferred_json(row)
@@ -114,7 +124,7 @@ def row_json(row: Row, record_of: Callable[[bytes], RunRecord], *, io: bool) -> 
 def _inferred_json(row: InferredRow) -> dict[str, Any]:
     return {
         "type": "inferred",
-        "run": format_run_id(row.run_id),
+        "run_id": format_run_id(row.run_id),
         "depth": row.depth,
         "kind": "tool",
         "name": row.call.name,
@@ -132,9 +142,9 @@ def step_json(row: StepRow) -> dict[str, Any]:
     sent, ended = state.dispatched, state.ended
     return {
         "type": "step",
-        "run": format_run_id(row.run_id),
-        "id": state.id,
-        "parent": sent.parent or None,
+        "run_id": format_run_id(row.run_id),
+        "step_id": state.id,
+        "parent_step_id": sent.parent or None,
         "depth": row.depth,
         "kind": state.kind,
         "name": state.name,
@@ -145,7 +155,7 @@ def step_json(row: StepRow) -> dict[str, Any]:
         "status": row.status,
         "outcome": None if ended is None else ended.outcome,
         "started": iso(state.started_ts),
-        "start_ns": row.start_ns,
+        "offset_ns": row.start_ns,
         "duration_ns": state.duration_ns,
         "first_chunk_ns": state.first_chunk_ns or None,
         "chunks": state.chunks,
@@ -155,8 +165,8 @@ def step_json(row: StepRow) -> dict[str, Any]:
         "exchanges": [exchange_json(exchange) for exchange in row.exchanges],
         "model": row.model or None,
         "finish_reason": row.finish_reason or None,
-        "tokens": None if row.usage is None else usage_json(row.usage),
-        "error": None if state.failure is None else failure_json(state.failure),
+        **usage_json(row.usage),
+        **error_json(state.failure),
         "thread": sent.thread,
         "task": sent.task,
         "tick": state.tick,
@@ -184,7 +194,7 @@ def exchange_json(exchange: ExchangeState) -> dict[str, Any]:
         "outcome": None if ended is None else ended.outcome,
         "ended_ns": None if ended is None else ended.at_ns,
         "bytes": None if ended is None else ended.size,
-        "error": None if ended is None or ended.failure is None else failure_json(ended.failure),
+        **error_json(None if ended is None else ended.failure),
     }
 
 
@@ -199,37 +209,32 @@ def totals_json(totals: Totals) -> dict[str, Any]:
         "steps_by_kind": totals.steps,
         "failed_steps": totals.failed,
         "retries": totals.retries,
-        "tokens": usage_json(totals.usage),
+        **usage_json(totals.usage),
     }
 
 
-def usage_json(usage: Usage) -> dict[str, int]:
-    """Tokens in disjoint buckets, and the sums of those in and out."""
-    return {
-        "input": usage.input,
-        "output": usage.output,
-        "input_fresh": usage.input_fresh,
-        "cache_read": usage.cache_read,
-        "cache_write": usage.cache_write,
-        "output_visible": usage.output_visible,
-        "reasoning": usage.reasoning,
-    }
+def usage_json(usage: Usage | None) -> dict[str, int | None]:
+    """Tokens in and out, and the disjoint buckets that they are sums of; ``None`` where the record does not tell."""
+    return {name: getattr(usage, name, None) for name in _TOKENS}
 
 
 def replayable_json(verdict: Replayable) -> dict[str, Any]:
     """Whether a run can be replayed, why not, and what a replay will have to say."""
-    return {"yes": verdict.yes, "because": list(verdict.because), "caveats": list(verdict.caveats)}
+    return {"replayable": verdict.yes, "because": list(verdict.because), "caveats": list(verdict.caveats)}
 
 
-def failure_json(failure: Failure) -> dict[str, Any]:
-    """An exception with its causes."""
-    return {
+def error_json(failure: Failure | None) -> dict[str, Any]:
+    """An exception in one line, and whole with its causes."""
+    if failure is None:
+        return {"error": None, "exception": None}
+    whole = {
         "type": failure.type,
         "message": failure.message,
         "notes": failure.notes,
         "traceback": failure.traceback,
         "causes": [{"type": cause.type, "message": cause.message} for cause in failure.causes],
     }
+    return {"error": in_one_line(failure), "exception": whole}
 
 
 def run_id_json(run_id: bytes) -> str | None:

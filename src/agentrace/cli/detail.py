@@ -100,7 +100,8 @@ def usage_text(usage: Usage) -> str:
     details: Sequence[tuple[int, str]] = ((usage.cache_read, "cached"), (usage.cache_write, "written to the cache"))
     inside = ", ".join(f"{count:,} {what}" for count, what in details if count)
     reasoning = f" ({usage.reasoning:,} reasoning)" if usage.reasoning else ""
-    return f"{usage.input:,} in" + (f" ({inside})" if inside else "") + f", {usage.output:,} out{reasoning}"
+    tokens_in = f"{usage.input_tokens:,} in" + (f" ({inside})" if inside else "")
+    return f"{tokens_in}, {usage.output_tokens:,} out{reasoning}"
 
 
 def _exchange_lines(exchange: ExchangeState, terminal: Terminal) -> Iterator[str]:

@@ -151,7 +151,7 @@ def _drawn(one: Shown, rails: str, below: str, terminal: Terminal) -> _Drawn:
     row = one.row
     if isinstance(row, StepRow):
         label = step_label(row)
-        tokens = "" if row.usage is None else tokens_text(row.usage.input, row.usage.output, terminal)
+        tokens = "" if row.usage is None else tokens_text(row.usage.input_tokens, row.usage.output_tokens, terminal)
         number, time = str(row.state.id), _time(row.status, row.duration_ns)
         status = "parallel" if row.parallel and row.status == "ok" else row.status
     elif isinstance(row, ProcessRow):

@@ -87,6 +87,7 @@ def examine(home: Path | None = None, environ: Mapping[str, str] | None = None) 
     if not verdict.safe:
         journal = Finding("warning", f"events are written in batches, so a killed process may lose some: {verdict.why}")
     store = [Finding("note", f"{settings.home}, from {sources.get('home', 'the default')}"), *store, journal]
+    store += _damaged(settings.home)
     return Examination(
         version=VERSION,
         able_to_record=not any(finding.level == "problem" for finding in (*interpreter, *store)),
@@ -131,6 +132,21 @@ def _store(home: Path) -> tuple[int, int, list[Finding]]:
         return len(runs.ids), runs.store.size(), findings
     except StoreError as error:
         return 0, 0, [*findings, Finding("problem", error.what, error.do)]
+
+
+def _damaged(home: Path) -> Iterator[Finding]:
+    """Whether records of the last runs are damaged, as far as listing them tells."""
+    runs = Runs(home)
+    try:
+        latest = [runs.summary(run_id) for run_id in runs.ids[:_LATEST]]
+    except StoreError:
+        return
+    found = [one.run_id.hex()[:12] for one in latest if "damaged" in one.health]
+    if found:
+        text = (
+            f"of the last {counted(len(latest), 'run')} the records of {len(found):,} are damaged: {', '.join(found)}"
+        )
+        yield Finding("warning", text, "`agentrace verify --all` tells what is damaged, and looks at all of them")
 
 
 def _house(home: Path) -> tuple[int, int]:

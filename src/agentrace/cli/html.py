@@ -27,9 +27,13 @@ RecordOf = Callable[[bytes], RunRecord]
 
 _OUTLINED: Final = 5_000
 """Rows that a browser without JavaScript is shown."""
-_IN_COLUMNS: Final = frozenset({"type", "depth", "kind", "name", "status", "start_ns", "duration_ns", "parallel"})
+_IN_COLUMNS: Final = frozenset(
+    {"type", "depth", "kind", "name", "status", "step_id", "offset_ns", "duration_ns", "parallel", "error"}
+)
 """What the table has of a row and its panel need not be told again."""
-_SAID: Final = frozenset({"input", "output", "message", "notes", "traceback", "comment", "fields", "argv", "report"})
+_SAID: Final = frozenset(
+    {"input", "output", "error", "message", "notes", "traceback", "comment", "fields", "argv", "report"}
+)
 """What repeats what went in or came out."""
 _TYPES: Final = {StepRow: 0, InferredRow: 1, ProcessRow: 2}
 _PARALLEL, _STREAMED = 1, 2
@@ -169,7 +173,7 @@ def _cells(row: Row, texts: _Texts, *, payloads: bool) -> dict[str, Any]:
         told["first"] = state.first_chunk_ns if row.streamed else 0
         told["flags"] = _PARALLEL * row.parallel + _STREAMED * row.streamed
         if row.usage is not None:
-            told |= {"input": row.usage.input, "output": row.usage.output}
+            told |= {"input": row.usage.input_tokens, "output": row.usage.output_tokens}
         name = state.name.removeprefix(f"{state.dispatched.integration}.") if row.model else state.name
         words = {"kind": state.kind or "step", "name": name or "?", "status": row.status, "model": row.model}
         words["remark"] = _remark(row, payloads=payloads)
@@ -208,10 +212,9 @@ def _detail(row: Row, record_of: RecordOf, *, payloads: bool) -> dict[str, Any]:
     if told.get("status") != "ok" and told.get("output") is None:
         told.pop("output", None)
     kept = {name: value for name, value in told.items() if name not in _IN_COLUMNS and _says(name, value)}
-    if isinstance(row, ProcessRow):
-        kept["run"] = told["run"]
-    else:
-        kept.pop("run", None)
+    if not isinstance(row, ProcessRow):
+        kept.pop("run_id", None)
+        kept.pop("parent_step_id", None)
     return kept
 
 
@@ -227,6 +230,7 @@ def _exchanges(row: StepRow, record: RunRecord, *, payloads: bool) -> Iterator[d
     recorded = {one.number: one for one in record.exchanges(row.state.id)} if payloads else {}
     for exchange in row.exchanges:
         told = {name: value for name, value in exchange_json(exchange).items() if value not in (None, "")}
+        told.pop("error", None)  # the exception tells it
         if payloads:
             told |= _sent(exchange, record)
             if exchange.answered is not None:
@@ -264,8 +268,7 @@ def _body_sent(value: Any, record: RunRecord) -> Any:
 def _without_payloads(value: Any) -> Any:
     """JSON of a row or run without what was said in it."""
     if isinstance(value, dict):
-        # Counts of tokens have the names of payloads.
-        kept = {name: item for name, item in value.items() if name not in _SAID or isinstance(item, int)}
+        kept = {name: item for name, item in value.items() if name not in _SAID}
         return {name: _without_payloads(item) for name, item in kept.items()}
     return [_without_payloads(item) for item in value] if isinstance(value, list) else value
 
@@ -292,6 +295,6 @@ def _outlined(row: Row) -> str:
     took = duration(row.duration_ns)
     if isinstance(row, ProcessRow):
         return f"{row.kind} {plain(row.run.name) or '?'} {row.run_id.hex()[:12]}: {row.status}, {took}"
-    tokens = "" if row.usage is None else f", {row.usage.input:,} tokens in, {row.usage.output:,} out"
+    tokens = "" if row.usage is None else f", {row.usage.input_tokens:,} tokens in, {row.usage.output_tokens:,} out"
     what = " ".join(filter(None, (plain(row.state.kind), plain(row.model), plain(row.state.name))))
     return f"{row.state.id} {what}: {row.status}, {took}{tokens}"

@@ -17,7 +17,7 @@ from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import file_runs, home_option
 from agentrace.cli.opening import runs as open_runs
 from agentrace.cli.progress import Progress
-from agentrace.cli.run_table import belongs, footer_lines, table_lines, unique_digits
+from agentrace.cli.run_table import belongs, damage_lines, footer_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.errors import RunNotFound
@@ -49,7 +49,9 @@ def command(
 
     Runs of processes that a run started, and of jobs that it sent, are counted with it. Behind a run stands what of it
     failed: steps, such processes and jobs, an exit code that is not 0. A run is interrupted when its process died
-    without an end; what it did up to there is in its record. `agentrace show` tells why a run is not replayable.
+    without an end; what it did up to there is in its record. `agentrace show` tells why a run is not replayable. A run
+    is damaged where something of its record was met that is not as it was written; the list reads each record once and
+    no payload that it does not need, so only `agentrace verify` finds everything.
 
     Filters are combined: a run has to pass all of them. They look at every run, also at those of child processes and
     jobs; of these the list says where they belong. Times are of the local time zone, and case makes no difference in
@@ -62,7 +64,7 @@ def command(
       agentrace ls --failed --since yesterday
       agentrace ls --model 'gpt-5*' --tokens '>10k' --sort tokens
       agentrace ls --text 'insufficient funds' --json
-      agentrace ls -n 100 --json | jq -r 'select(.status == "failed") | .id'
+      agentrace ls -n 100 --json | jq -r 'select(.status == "failed") | .run_id'
     """
     runs = open_runs(home) if file is None else file_runs(file)
     if wanted != Filter() or sort or reverse:
@@ -117,6 +119,7 @@ def list_lines(shown: Sequence[tuple[Listed, str]], below: str, digits: int, to:
     """The table of ``shown``, each run with what is said of it first, and what stands below it."""
     yield from table_lines(shown, digits, to)
     yield from footer_lines(below, to)
+    yield from damage_lines([entry for entry, _ in shown], digits, to)
 
 
 def footer(shown: Sequence[Listed], there: int, place: str) -> str:

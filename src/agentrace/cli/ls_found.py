@@ -10,7 +10,7 @@ import click
 from agentrace.cli.as_json import summary_json
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.indexed import index_of
-from agentrace.cli.run_table import belongs, footer_lines, table_lines, unique_digits
+from agentrace.cli.run_table import belongs, damage_lines, footer_lines, table_lines, unique_digits
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted
 from agentrace.errors import RunNotFound
@@ -51,6 +51,7 @@ def found_lines(
     """The table of the runs that were found in the store at ``root``."""
     yield from table_lines([(entry, _belongs(one, digits)) for entry, one in listed], digits, to)
     yield from footer_lines(_footer(len(listed), found, root), to)
+    yield from damage_lines([entry for entry, _ in listed], digits, to)
 
 
 def _belongs(one: FoundRun, digits: int) -> str:

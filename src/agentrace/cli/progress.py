@@ -90,6 +90,11 @@ class Progress:
             sys.stdout.flush()
 
     @property
+    def draws(self) -> bool:
+        """Whether there is anybody to see it."""
+        return self._draws
+
+    @property
     def doing(self) -> str:
         """What is done, as a participle."""
         return self._doing

@@ -67,4 +67,4 @@ def command(
 
 def _json(run_id: bytes, done: Restored, otherwise: str) -> dict[str, Any]:
     outcome = "restored" if run_id in done.restored else "here" if run_id in done.here else otherwise
-    return {"id": format_run_id(run_id), "outcome": outcome}
+    return {"run_id": format_run_id(run_id), "outcome": outcome}

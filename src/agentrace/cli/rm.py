@@ -106,7 +106,7 @@ def _outcomes(groups: Sequence[Group], done: Removal, otherwise: str) -> Iterato
 
 def _json(member: Head, outcome: str) -> dict[str, Any]:
     return {
-        "id": format_run_id(member.run_id),
+        "run_id": format_run_id(member.run_id),
         "name": member.name,
         "started_by": format_run_id(member.parent) if member.parent else None,
         "outcome": outcome,

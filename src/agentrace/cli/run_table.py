@@ -70,7 +70,16 @@ def belongs(parent: bytes, digits: int, *, is_job: bool, step: int = 0) -> str:
     return f"{'job' if is_job else 'process'} of {parent.hex()[:digits]}{f':{step}' if step else ''}"
 
 
-_HEADINGS = ("run", "name", "status", "age", "time", "steps", "tokens", "replayable")
+def damage_lines(shown: Sequence[Listed], digits: int, to: Terminal) -> Iterator[str]:
+    """What to do about the damaged records among these runs."""
+    damaged = [one.summary.run_id.hex()[:digits] for one in shown if "damaged" in one.summary.health]
+    if damaged:
+        named = damaged[0] if len(damaged) == 1 else "--all"
+        told = f"{counted(len(damaged), 'damaged record')}: `agentrace verify {named}` tells what is missing"
+        yield to.paint(told, "yellow")
+
+
+_HEADINGS = ("run", "name", "status", "age", "duration", "steps", "tokens", "replayable")
 _NAME, _STATUS = 1, 2
 _RIGHT = frozenset({3, 4, 5, 6})
 _YIELDING = (6, 4, 7, 5, 3)
@@ -101,7 +110,7 @@ def _cells(entry: Listed, digits: int, to: Terminal) -> tuple[str, ...]:
         age(to.now_ns - run.started_ts) if run.started_ts else "",
         duration(_lasted(run, to)) if run.started_ts else "",
         f"{run.totals.count:,}{f', {run.totals.failed:,} failed' if run.totals.failed else ''}",
-        tokens_text(used.input, used.output, to) if used.input or used.output else "",
+        tokens_text(used.input_tokens, used.output_tokens, to) if used.input_tokens or used.output_tokens else "",
         _replayable(run),
     )
 
@@ -140,7 +149,7 @@ def _note(entry: Listed, first: str, digits: int) -> str:
         parts.append(f"+{' +'.join(below)}")
     if 0 < run.sample_rate < 1:
         parts.append(f"sampled at {run.sample_rate:.3g}")
-    if not run.totals.count and run.status not in ("unreadable", "running", "pending"):
+    if not (run.totals.count or run.status in ("unreadable", "running", "pending") or "damaged" in run.health):
         parts.append("no steps")
     parts += [flag.replace("_", " ") for flag in run.health]
     if run.exit_code and not (run.error and run.exit_code == 1):  # that is what an exception ends with

@@ -122,9 +122,9 @@ def _beginning(text: str, width: int, to: Terminal, *, more: bool) -> str:
 def hit_json(hit: Hit) -> dict[str, Any]:
     """A hit; ``before``, ``match`` and ``after`` are pieces of the text as it is kept."""
     return {
-        "run": format_run_id(hit.run_id),
+        "run_id": format_run_id(hit.run_id),
         "run_name": hit.run_name,
-        "step": hit.step_id or None,
+        "step_id": hit.step_id,
         "kind": hit.kind or None,
         "name": hit.name or None,
         "part": hit.part,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import islice
 from textwrap import wrap
@@ -23,6 +23,7 @@ from agentrace.cli.folding import Command
 from agentrace.cli.opening import home_option, named
 from agentrace.cli.page_options import asked_page, page_options
 from agentrace.cli.paging import show_lines
+from agentrace.cli.progress import Progress
 from agentrace.cli.selecting import Selection
 from agentrace.cli.terminal import Terminal, terminal, write
 from agentrace.cli.units import counted, iso
@@ -63,7 +64,8 @@ def command(run: str, **options: Any) -> None:
 
     Of a tree of more than 500 rows, long stretches are folded: a line tells how many rows it stands for, how they
     went, and the command that shows them. Rows that failed, have not ended or have notes stay, up to ten beside one
-    another. --all folds nothing, and --json has every row.
+    another. --all folds nothing, and --json has every row; with --depth it leaves out those that are deeper, and
+    tells how many as folded_rows.
 
     --find looks in names, arguments, results, errors and notes. The options that choose rows can be combined.
 
@@ -82,7 +84,7 @@ def command(run: str, **options: Any) -> None:
       agentrace show checkout --new
       agentrace show shop.agentrace:7
       agentrace show @last --html trip.html
-      agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .tokens'
+      agentrace show 01a1f910 --json | jq '.rows[] | select(.kind == "model") | .input_tokens'
     """
     reference, first, last = _range(run)
     asked = _asked(options, first, last)
@@ -90,7 +92,7 @@ def command(run: str, **options: Any) -> None:
     runs, run_id, step_id = named(reference, options["home"])
     if page is not None:
         # What makes pages is loaded for them only: a run is shown in the terminal far more often.
-        import_module("agentrace.cli.html").write_page(runs.tree(run_id), runs.record, page, chosen=step_id)
+        import_module("agentrace.cli.html").write_page(_tree(runs, run_id), runs.record, page, chosen=step_id)
         return
     lines: Iterable[str]
     if options["events"]:
@@ -155,9 +157,20 @@ def _reference(runs: Runs, reference: str) -> Callable[[bytes], str]:
     return of
 
 
+def _tree(runs: Runs, run_id: bytes) -> Tree:
+    """The tree of a run, of which a large one takes seconds to read and to fold."""
+    with Progress("reading", "event") as progress:
+        record = runs.record(run_id)
+        if progress.draws:
+            record.watch = progress.over
+            assert record.trace.run.id == run_id  # what can be counted is read here
+            progress.advance(0)
+        return runs.tree(run_id)
+
+
 def _lines(runs: Runs, run_id: bytes, step_id: int, asked: Asked, command: Command, as_json: bool) -> Iterable[str]:
     """What is printed of a run, or of one of its steps."""
-    tree = runs.tree(run_id)
+    tree = _tree(runs, run_id)
     to = terminal()
     if asked.last == _LAST:
         asked = structs.replace(asked, last=max(runs.record(run_id).trace.steps, default=1))
@@ -225,14 +238,21 @@ def _json(
     asked: Asked,
 ) -> dict[str, Any]:
     """The run or the step; with a selection the rows that were asked for, and what they are inside of."""
+    deepest = asked.depth or _LAST
+    among: Sequence[Row] = tree.rows if selection is None else [one.row for one in selection.rows]
+    kept = [row for row in among if row.depth < deepest]
+    tree = structs.replace(tree, rows=kept if selection is None else ())
     told = tree_json(tree, record_of, io=asked.io) if top is None else row_json(top, record_of, io=True)
+    if asked.depth and (top is None or selection is not None):
+        told["folded_rows"] = len(among) - len(kept)
     if asked.new:
         told["new_since"] = None if look is None else iso(look.at_ns)
     if selection is None:
         return told
     rows = [
-        {**row_json(one.row, record_of, io=asked.io), "match": not one.context, "found": list(one.found)}
+        {**row_json(one.row, record_of, io=asked.io), "matched": not one.context, "found": list(one.found)}
         for one in selection.rows
+        if one.row.depth < deepest
     ]
     return {**told, "matches": selection.count, "rows": rows}
 

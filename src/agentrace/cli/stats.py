@@ -48,7 +48,7 @@ def command(file: str | None, wanted: Filter, home: Path | None, as_json: bool) 
     Example:
       agentrace stats
       agentrace stats --since 7d --project shop
-      agentrace stats --json | jq .tokens_by_day
+      agentrace stats --json | jq .by_day
     """
     runs = open_runs(home) if file is None else file_runs(file)
     with index_of(runs) as session:
@@ -92,13 +92,16 @@ def stats_lines(found: Stats, root: Path, parts: dict[str, int], to: Terminal) -
     yield from _runs(found, to)
     yield ""
     kinds = [
-        [one.kind or "-", f"{one.steps:,}", f"{one.failed:,}", f"{one.retries:,}", duration(one.duration_ns)]
+        [one.kind or "-", f"{one.steps:,}", f"{one.failed_steps:,}", f"{one.retries:,}", duration(one.duration_ns)]
         for one in found.kinds
     ]
-    yield from _table(["steps by kind", "count", "failed", "retries", "time"], kinds, to)
+    yield from _table(["steps by kind", "count", "failed", "retries", "duration"], kinds, to)
     if found.models:
         models = [
-            [plain(one.model) or "-", f"{one.steps:,}", f"{one.input:,}", f"{one.cache_read:,}", f"{one.output:,}"]
+            [
+                plain(one.model) or "-",
+                *(f"{n:,}" for n in (one.steps, one.input_tokens, one.cache_read, one.output_tokens)),
+            ]
             for one in found.models
         ]
         yield ""
@@ -149,34 +152,34 @@ def _json(found: Stats, parts: dict[str, int]) -> dict[str, Any]:
         "runs": found.runs,
         "children": found.children,
         "replays": found.replays,
-        "replayable": found.replayable,
+        "replayable_runs": found.replayable,
         "events": found.events,
-        "oldest": iso(found.oldest_ts) or None,
-        "newest": iso(found.newest_ts) or None,
-        "runs_by_status": found.statuses,
-        "steps_by_kind": [
+        "first_started": iso(found.oldest_ts) or None,
+        "last_started": iso(found.newest_ts) or None,
+        "by_status": found.statuses,
+        "by_kind": [
             {
                 "kind": one.kind or None,
                 "steps": one.steps,
-                "failed": one.failed,
+                "failed_steps": one.failed_steps,
                 "retries": one.retries,
                 "duration_ns": one.duration_ns,
             }
             for one in found.kinds
         ],
-        "tokens_by_model": [_model_json(one) for one in found.models],
-        "tokens_by_day": [
+        "by_model": [_model_json(one) for one in found.models],
+        "by_day": [
             {
                 "day": one.day.isoformat(),
                 "steps": one.steps,
-                "failed": one.failed,
-                "input": one.input_tokens,
-                "output": one.output_tokens,
+                "failed_steps": one.failed_steps,
+                "input_tokens": one.input_tokens,
+                "output_tokens": one.output_tokens,
             }
             for one in found.days
         ],
         "failures": [
-            {"error": one.error or None, "runs": one.runs, "last": iso(one.last_ts)} for one in found.failures
+            {"error": one.error or None, "runs": one.runs, "last_started": iso(one.last_ts)} for one in found.failures
         ],
         "bytes": sum(parts.values()),
         "bytes_by_part": parts,
@@ -186,10 +189,10 @@ def _json(found: Stats, parts: dict[str, int]) -> dict[str, Any]:
 def _model_json(one: ModelSum) -> dict[str, Any]:
     return {
         "model": one.model or None,
-        "calls": one.steps,
-        "failed": one.failed,
-        "input": one.input,
-        "output": one.output,
+        "steps": one.steps,
+        "failed_steps": one.failed_steps,
+        "input_tokens": one.input_tokens,
+        "output_tokens": one.output_tokens,
         "input_fresh": one.input_fresh,
         "cache_read": one.cache_read,
         "cache_write": one.cache_write,

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any, Final
 
-from agentrace.cli.as_json import failure_json, run_id_json, step_json
+from agentrace.cli.as_json import error_json, run_id_json, step_json
 from agentrace.cli.drawing import CANCELLED, MARKS, step_label, tokens_text
 from agentrace.cli.escaping import plain
 from agentrace.cli.notes_view import headline, note_json, score_text
@@ -61,7 +61,7 @@ class Lines:
     def _how(self, row: StepRow) -> list[str]:
         parts = [duration(row.duration_ns)]
         if row.usage is not None:
-            parts.append(tokens_text(row.usage.input, row.usage.output, self._to))
+            parts.append(tokens_text(row.usage.input_tokens, row.usage.output_tokens, self._to))
         ended = row.state.ended
         if isinstance(ended, StepFailed) and ended.outcome == "cancelled":
             parts.append(self._to.paint(CANCELLED.get(ended.source, "cancelled"), "yellow"))
@@ -93,19 +93,19 @@ def happening_json(one: Happening, values: Callable[[bytes, Value], Any]) -> dic
     told: dict[str, Any] = {
         "what": one.what,
         "time": iso(one.ts),
-        "run": format_run_id(run.id),
+        "run_id": format_run_id(run.id),
         "name": run.name,
-        "root": format_run_id(one.root),
+        "root_run_id": format_run_id(one.root),
     }
     if one.note is not None:
-        told["step"] = None if one.step is None else one.step.state.id
+        told["step_id"] = 0 if one.step is None else one.step.state.id
         told["note"] = note_json(one.note, lambda value: values(run.id, value))
     elif one.what == "lost":
         told["events"] = one.count
     elif one.step is not None:
         told["step"] = step_json(one.step)
     elif one.what == "run_began":
-        told |= {"parent": run_id_json(run.parent.run_id), "parent_step": run.parent.step_id or None}
+        told |= {"parent_run_id": run_id_json(run.parent.run_id), "parent_step_id": run.parent.step_id or None}
     else:
         told |= {
             "status": one.status,
@@ -114,7 +114,7 @@ def happening_json(one: Happening, values: Callable[[bytes, Value], Any]) -> dic
             "failed_steps": run.failed_steps,
             "open_steps": one.count,
             "exit_code": run.exit_code,
-            "error": None if run.failure is None else failure_json(run.failure),
+            **error_json(run.failure),
         }
     return told
 

@@ -90,7 +90,7 @@ _Column = tuple[str, Callable[[Group, Terminal], str]]
 _COLUMNS: Final[dict[Ranking, tuple[_Column, ...]]] = {
     "slowest": (
         ("count", lambda group, _: f"{group.steps:,}"),
-        ("total", lambda group, _: duration(group.total_ns)),
+        ("total", lambda group, _: duration(group.duration_ns)),
         ("mean", lambda group, _: duration(group.mean_ns)),
         ("p50", lambda group, _: duration(group.p50_ns)),
         ("p95", lambda group, _: duration(group.p95_ns)),
@@ -99,15 +99,15 @@ _COLUMNS: Final[dict[Ranking, tuple[_Column, ...]]] = {
     "tokens": (
         ("count", lambda group, _: f"{group.steps:,}"),
         ("in", lambda group, _: f"{group.input_tokens:,}"),
-        ("cached", lambda group, _: f"{group.cached_tokens:,}"),
+        ("cached", lambda group, _: f"{group.cache_read:,}"),
         ("out", lambda group, _: f"{group.output_tokens:,}"),
         ("each", lambda group, _: _each(group)),
         (_UNCOUNTED, lambda group, _: f"{group.uncounted:,}" if group.uncounted else ""),
     ),
     "failing": (
         ("count", lambda group, _: f"{group.steps:,}"),
-        ("failed", lambda group, _: f"{group.failed:,}"),
-        ("rate", lambda group, _: f"{group.failed / group.steps:.1%}"),
+        ("failed", lambda group, _: f"{group.failed_steps:,}"),
+        ("rate", lambda group, _: f"{group.failed_steps / group.steps:.1%}"),
         ("last", lambda group, to: age(to.now_ns - group.last_failed_ts)),
         ("last error", lambda group, _: plain(group.last_error)),
     ),
@@ -129,7 +129,7 @@ def group_lines(ranking: Ranking, by: By, found: Groups, digits: int, to: Termin
 
 def step_lines(found: Singles, digits: int, to: Terminal) -> Iterator[str]:
     """Single steps."""
-    headings = ["step", "run", "kind", "name", "model", "age", "time", "tokens", "error"]
+    headings = ["step", "run", "kind", "name", "model", "age", "duration", "tokens", "error"]
     rows = [
         [
             f"{step.run_id.hex()[:digits]}:{step.step_id}",
@@ -182,20 +182,20 @@ def _named(group: Group, by: By, digits: int) -> Sequence[str]:
 def _group_json(by: By, group: Group) -> dict[str, Any]:
     more = {"kind": group.more or None} if by == "name" else {"run_name": group.more} if by == "run" else {}
     return {
-        by: group.what or None,
+        "run_id" if by == "run" else by: group.what or None,
         **more,
         "steps": group.steps,
-        "failed": group.failed,
-        "failure_rate": group.failed / group.steps,
-        "total_ns": group.total_ns,
+        "failed_steps": group.failed_steps,
+        "failure_rate": group.failed_steps / group.steps,
+        "duration_ns": group.duration_ns,
         "mean_ns": group.mean_ns,
         "p50_ns": group.p50_ns,
         "p95_ns": group.p95_ns,
         "max_ns": group.max_ns,
         "input_tokens": group.input_tokens,
-        "cached_tokens": group.cached_tokens,
         "output_tokens": group.output_tokens,
         "uncounted": group.uncounted,
+        "cache_read": group.cache_read,
         "last_error": group.last_error or None,
         "last_failed": iso(group.last_failed_ts) or None,
     }
@@ -203,9 +203,9 @@ def _group_json(by: By, group: Group) -> dict[str, Any]:
 
 def _single_json(step: Single) -> dict[str, Any]:
     return {
-        "run": format_run_id(step.run_id),
+        "run_id": format_run_id(step.run_id),
         "run_name": step.run_name,
-        "step": step.step_id,
+        "step_id": step.step_id,
         "kind": step.kind or None,
         "name": step.name,
         "model": step.model or None,

@@ -11,7 +11,9 @@ _AGES: Final = ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def duration(ns: int) -> str:
-    """``0.4 ms``, ``812 ms``, ``2.31 s``, ``3 min 12 s``, ``1 h 02 min``."""
+    """``12 µs``, ``0.4 ms``, ``812 ms``, ``2.31 s``, ``3 min 12 s``, ``1 h 02 min``."""
+    if 0 < ns < 50_000:  # which is no 0.0 ms
+        return f"{ns / 1000:.0f} µs" if ns >= 1_000 else f"{ns} ns"
     if ns < 10 * _MS:
         return f"{ns / _MS:.1f} ms"
     if ns < 999.5 * _MS:

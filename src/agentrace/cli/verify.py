@@ -165,7 +165,7 @@ def checked_lines(one: Checked | Away, to: Terminal) -> Iterator[str]:
 
 
 def _json(one: Checked | Away) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": format_run_id(one.run_id), "name": one.name}
+    told: dict[str, Any] = {"run_id": format_run_id(one.run_id), "name": one.name}
     if isinstance(one, Away):
         return told | {"ok": None, "events": None, "problems": [], "away": one.why}
     problems = [{"kind": problem.kind, "text": problem.text} for problem in one.problems]

@@ -190,7 +190,7 @@ class _Drawn:
         place = {"ph": "C", "name": "tokens", "pid": self.pid, "tid": self.pid}
         yield {**place, "ts": self.slices[0].start, "args": dict(total)}
         for end, usage in sorted(used, key=lambda pair: pair[0]):
-            total = {"input": total["input"] + usage.input, "output": total["output"] + usage.output}
+            total = {"input": total["input"] + usage.input_tokens, "output": total["output"] + usage.output_tokens}
             yield {**place, "ts": end, "args": dict(total)}
 
     # --- what is told of a slice ------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class _Drawn:
         }
         told |= {"model": row.model, "operation": state.dispatched.operation, "finished by": row.finish_reason}
         if row.usage is not None:
-            told["tokens in"], told["tokens out"] = row.usage.input, row.usage.output
+            told["tokens in"], told["tokens out"] = row.usage.input_tokens, row.usage.output_tokens
             told |= {"tokens cached": row.usage.cache_read, "tokens of reasoning": row.usage.reasoning}
         if row.streamed:
             told |= {"pieces": state.chunks, "first piece after (us)": state.first_chunk_ns // 1000}

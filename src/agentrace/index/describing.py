@@ -58,7 +58,6 @@ _MADE: Final = {
     "run_key": "number of the run in this index; another one after `agentrace reindex`",
     "runs": "how many runs have such steps",
     "steps": "how many steps",
-    "failed": "how many of them failed",
     "failed_steps": "how many of them failed",
     "retries": "requests that were sent again because the one before had failed",
     "models": "models that served its calls",
@@ -112,7 +111,7 @@ _MADE: Final = {
     "type": "what happened",
     "tool_call_id": "of a tool's result: the call that it answers",
     "operation": "what was asked",
-    "parent": "the enclosing step",
+    "parent_step_id": "the enclosing step",
 }
 """What columns hold that the tables do not explain, or not where they are shown."""
 _OF_VIEW: Final = {

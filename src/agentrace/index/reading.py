@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -317,9 +317,11 @@ def run_row(run_key: int, record: RunRecord, summary: Summary) -> RunRow:
     return row
 
 
-def unreadable_row(run_key: int, run_id: bytes, why: str) -> RunRow:
+def unreadable_row(run_key: int, run_id: bytes, why: str, health: Sequence[str] = ()) -> RunRow:
     """The row of a run whose record cannot be read."""
-    return RunRow(run_key, format_run_id(run_id), error=why, because=["its record cannot be read"])
+    return RunRow(
+        run_key, format_run_id(run_id), health=or_none(list(health)), error=why, because=["its record cannot be read"]
+    )
 
 
 _STARTED: Final = (

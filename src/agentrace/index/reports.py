@@ -32,14 +32,15 @@ class Group(Struct, frozen=True):
     more: str
     """Of a name its kind, of a run its name."""
     steps: int
-    failed: int
-    total_ns: int
+    failed_steps: int
+    duration_ns: int
+    """Of all of them together."""
     mean_ns: int
     p50_ns: int
     p95_ns: int
     max_ns: int
     input_tokens: int
-    cached_tokens: int
+    cache_read: int
     """Of the input tokens those that came from a cache."""
     output_tokens: int
     last_error: str
@@ -89,7 +90,7 @@ class KindSum(Struct, frozen=True):
 
     kind: str
     steps: int
-    failed: int
+    failed_steps: int
     retries: int
     duration_ns: int
 
@@ -99,7 +100,7 @@ class ModelSum(Struct, frozen=True):
 
     model: str
     steps: int
-    failed: int
+    failed_steps: int
     input_fresh: int
     cache_read: int
     cache_write: int
@@ -107,12 +108,12 @@ class ModelSum(Struct, frozen=True):
     reasoning: int
 
     @property
-    def input(self) -> int:
+    def input_tokens(self) -> int:
         """All that went in."""
         return self.input_fresh + self.cache_read + self.cache_write
 
     @property
-    def output(self) -> int:
+    def output_tokens(self) -> int:
         """All that came out."""
         return self.output_visible + self.reasoning
 
@@ -122,7 +123,7 @@ class DaySum(Struct, frozen=True):
 
     day: datetime.date
     steps: int
-    failed: int
+    failed_steps: int
     input_tokens: int
     output_tokens: int
 

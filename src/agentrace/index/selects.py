@@ -11,6 +11,8 @@ from agentrace.index.engine import engine
 if TYPE_CHECKING:
     import duckdb
 
+_SHORT_ID: Final = re.compile(r"'([0-9a-f-]{4,35})'.* UUID", re.IGNORECASE | re.DOTALL)
+"""A run id that is no whole one."""
 _PLACE: Final = re.compile(r"\n*^LINE (\d+): (.*)\n( *)(\^+)\s*\Z", re.MULTILINE)
 
 
@@ -50,7 +52,12 @@ def told_of_query(error: Exception, *, before: int = 1) -> ConfigError:
         head = f"line {number}: " if number > 1 else ""
         marked = len(place[3]) - len(f"LINE {place[1]}: ")
         lines += [f"  {head}{place[2]}", f"  {' ' * (len(head) + max(0, marked))}{place[4]}"]
-    return ConfigError("\n  ".join(lines), do="correct the query; `agentrace sql` shows the views", slug="sql")
+    do = "correct the query; `agentrace sql` shows the views"
+    short = _SHORT_ID.search(said)
+    if short:
+        beginning = short[1].replace("-", "")
+        do = f"`agentrace ls --json` has ids as a whole; or: replace(run_id::varchar, '-', '') like '{beginning}%'"
+    return ConfigError("\n  ".join(lines), do=do, slug="sql")
 
 
 def _without_end(sql: str) -> str:

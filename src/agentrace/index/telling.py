@@ -15,7 +15,7 @@ from agentrace.ids import format_run_id
 from agentrace.index.loading import as_lines
 from agentrace.index.reading import Rows, error_text, rows_of, run_row, unreadable_row
 from agentrace.index.rows import TABLES, ProgressRow, RunRow, TextRow
-from agentrace.query import Meaning, Replayable, RunRecord, RunsSource, Totals, meaning, summary
+from agentrace.query import Meaning, Replayable, RunRecord, RunsSource, Totals, health_of_unreadable, meaning, summary
 
 _GOING_ON: Final = Replayable(because=("the run is still going on",))
 
@@ -66,7 +66,8 @@ def tell(task: Task, record: RunRecord) -> Told:
             rows.texts.append(TextRow(task.run_key, RUN_STEP, "error", error_text(record.trace.run.failure)))
         facts, last_seq = record.facts_versions(), record.trace.run.last_seq
     except CorruptRecord as error:
-        rows, run, facts, last_seq = Rows(), unreadable_row(task.run_key, task.run_id, error.what), {}, 0
+        run = unreadable_row(task.run_key, task.run_id, error.what, health_of_unreadable(error))
+        rows, facts, last_seq = Rows(), {}, 0
     # The state is that of the record as it was read: the list of runs may be older.
     state = "live" if record.live else "sealed" if record.sealed and task.listed_as == "sealed" else "unsealed"
     progress = ProgressRow(

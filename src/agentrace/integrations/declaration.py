@@ -21,12 +21,12 @@ class Usage(Struct, frozen=True):
     reasoning: int = 0
 
     @property
-    def input(self) -> int:
+    def input_tokens(self) -> int:
         """All input tokens."""
         return self.input_fresh + self.cache_read + self.cache_write
 
     @property
-    def output(self) -> int:
+    def output_tokens(self) -> int:
         """All output tokens."""
         return self.output_visible + self.reasoning
 

@@ -12,7 +12,7 @@ from agentrace.query.meanings import Meaning, StepMeaning, meaning, step_meaning
 from agentrace.query.obstacles import Replayable, replayable
 from agentrace.query.runs import Checked, Listed, Runs
 from agentrace.query.sources import RunsSource
-from agentrace.query.summaries import Head, Summary, in_one_line, status_of, summary
+from agentrace.query.summaries import Head, Summary, health_of_unreadable, in_one_line, status_of, summary
 from agentrace.query.sums import Totals, totals, usage_of
 from agentrace.query.texts import InputTexts, NewText
 from agentrace.query.trees import InferredRow, Note, ProcessRow, Row, StepRow, Tree
@@ -73,6 +73,7 @@ __all__ = [
     "Usage",
     "body_of",
     "facts_version",
+    "health_of_unreadable",
     "in_one_line",
     "inferred",
     "input_of",

@@ -15,7 +15,7 @@ from agentrace.query.summaries import Head, Summary
 from agentrace.store import facts_version, sizes
 from agentrace.store.derived import run_of
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever the same record gives another summary, meaning or head."""
 
 _HEADS: Final = "heads"
@@ -45,6 +45,14 @@ class Keeper:
         """The run in short, if it was kept."""
         return self._get(run_id, "", _summary_decoder)
 
+    def name(self, run_id: bytes) -> str:
+        """What the run was called when it could be read; empty if nothing was kept of it then."""
+        data = self._store.derived.get(run_id.hex(), self._stamp(run_id)) if run_id in self._over else None
+        try:
+            return "" if data is None else _summary_decoder.decode(data).name
+        except msgspec.DecodeError:
+            return ""
+
     def meaning(self, run_id: bytes) -> Meaning | None:
         """What its values mean, if it was kept."""
         return self._get(run_id, ".meaning", _meaning_decoder)
@@ -66,7 +74,7 @@ class Keeper:
         """Keep those of runs that are over, once enough of them are new to be worth it; whether they were."""
         if new < max(_NEW_HEADS, len(heads) // 50):
             return False
-        over = {run_id: head for run_id, head in heads.items() if run_id in self._over}
+        over = {run_id: head for run_id, head in heads.items() if run_id in self._over and head.started_ts}
         self._store.derived.put(_HEADS, _STAMP, _encode(over))
         return True
 
@@ -82,7 +90,8 @@ class Keeper:
     def _get(self, run_id: bytes, suffix: str, decoder: msgspec.msgpack.Decoder[Result]) -> Result | None:
         if run_id not in self._over:
             return None
-        data = self._store.derived.get(run_id.hex() + suffix, self._stamp(run_id))
+        since_ns = self._store.changed_ns(run_id)
+        data = self._store.derived.get(run_id.hex() + suffix, self._stamp(run_id), since_ns)
         try:
             found = None if data is None else decoder.decode(data)
         except msgspec.DecodeError:

@@ -83,7 +83,15 @@ def _ambiguous(text: str, found: Sequence[bytes], heads: Iterable[Head]) -> RunN
 def _unknown(text: str, heads: Iterable[Head]) -> RunNotFound:
     import difflib
 
-    names = list(dict.fromkeys(head.name for head in heads if head.name))
+    known = list(heads)
+    names = list(dict.fromkeys(head.name for head in known if head.name))
+    lost = [head.run_id.hex()[:12] for head in known if not head.name and not head.started_ts]
     close = difflib.get_close_matches(text, names, n=3, cutoff=0.6)
     do = f"did you mean {' or '.join(close)}?" if close else "`agentrace ls` shows what there is"
-    return RunNotFound(f"no run of the store is called {text!r}, and no id begins like that", do=do)
+    what = f"no run of the store is called {text!r}, and no id begins like that"
+    if lost:  # it may be one of these
+        shown = " ".join(lost[:_CANDIDATES])
+        names_of = "the name of 1 run" if len(lost) == 1 else f"the names of {len(lost):,} runs"
+        what += f"; {names_of} cannot be read"
+        do = f"{do}; `agentrace verify {shown}` tells what is damaged"
+    return RunNotFound(what, do=do)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentrace.errors import ArchiveAway, CorruptRecord, RunNotFound
 from agentrace.query.keeping import Keeper
@@ -57,8 +58,26 @@ class Runs:
 
     @cached_property
     def ids(self) -> list[bytes]:
-        """All run ids, the newest first. Raises ``StoreError``."""
+        """All run ids, the newest first; within a millisecond in no order. Raises ``StoreError``."""
         return [entry.run_id for entry in reversed(self.store.entries)]
+
+    def newest(self) -> Iterator[bytes]:
+        """The same in the order in which they began: where ids tell no order, the first events do."""
+        for _, several in groupby(self.ids, key=_millisecond):
+            run_ids = list(several)
+            yield from run_ids if len(run_ids) == 1 else sorted(run_ids, key=self._began, reverse=True)
+
+    def _began(self, run_id: bytes) -> tuple[int, bytes]:
+        try:
+            return self.head(run_id).started_ts, run_id
+        except RunNotFound:  # removed since
+            return 0, run_id
+
+    def _is_older(self, one: bytes, other: bytes) -> bool:
+        """Whether a run began before another one. Strict, so that what names its parent in a circle has an end."""
+        if _millisecond(one) != _millisecond(other):
+            return one < other
+        return self._began(one) < self._began(other)
 
     def find(self, reference: str) -> bytes:
         """The run that a person means (see ``references``). Raises ``RunNotFound``."""
@@ -97,7 +116,10 @@ class Runs:
         found = self._heads.get(run_id)
         if found is None:
             try:
-                found = self._heads[run_id] = head(self._opened(run_id))
+                found = head(self._opened(run_id))
+                if not found.started_ts:  # its first event cannot be read
+                    found = replace(found, name=self._keeper.name(run_id))
+                self._heads[run_id] = found
             except ArchiveAway:
                 kept = self._keeper.summary(run_id)
                 return Head(run_id) if kept is None else Head(run_id, kept.name, kept.started_ts, kept.parent)
@@ -106,7 +128,7 @@ class Runs:
 
     def heads(self) -> Iterator[Head]:
         """All runs by their first events, the newest first."""
-        for run_id in self.ids:
+        for run_id in self.newest():
             with suppress(RunNotFound):  # removed since
                 yield self.head(run_id)
         self._keep_heads()
@@ -114,16 +136,16 @@ class Runs:
     def roots(self) -> Iterator[Head]:
         """The runs that no run of this store started, the newest first."""
         there = set(self.ids)
-        return (one for one in self.heads() if one.parent not in there or one.parent >= one.run_id)
+        return (one for one in self.heads() if one.parent not in there or not self._is_older(one.parent, one.run_id))
 
     def listed(self) -> Iterator[Listed]:
         """The runs that no run of this store started, the newest first, with what they started."""
         there = set(self.ids)
         started: dict[bytes, list[Head]] = {}
-        # Run ids sort by time, so whatever a run started has come by before the run itself does.
+        # Whatever a run started began after it, and so has come by before the run itself does.
         for one in self.heads():
             below = started.pop(one.run_id, [])
-            if one.parent in there and one.parent < one.run_id:
+            if one.parent in there and self._is_older(one.parent, one.run_id):
                 started.setdefault(one.parent, []).extend([one, *below])
             else:
                 jobs = sum(head.is_job for head in below)
@@ -132,7 +154,7 @@ class Runs:
 
     def all(self) -> Iterator[Listed]:
         """Every run by itself, also those that others started; the newest first."""
-        for run_id in self.ids:
+        for run_id in self.newest():
             with suppress(RunNotFound):
                 yield Listed(self.summary(run_id))
 
@@ -187,10 +209,15 @@ class Runs:
 
     def _read_children(self, oldest: bytes) -> dict[bytes, list[bytes]]:
         children: dict[bytes, list[bytes]] = {}
-        for run_id in takewhile(lambda run_id: run_id >= oldest, self.ids):
+        for run_id in takewhile(lambda run_id: _millisecond(run_id) >= _millisecond(oldest), self.newest()):
             with suppress(RunNotFound):
                 parent = self.head(run_id).parent
                 if parent:
                     children.setdefault(parent, []).append(run_id)
         self._keep_heads()
         return {parent: started[::-1] for parent, started in children.items()}
+
+
+def _millisecond(run_id: bytes) -> bytes:
+    """The time that an id begins with."""
+    return run_id[:6]

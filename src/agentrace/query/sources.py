@@ -12,8 +12,8 @@ from agentrace.store import Problem, Record, RunEntry, RunRecord
 class Kept(Protocol):
     """Results that were computed from runs before, by name."""
 
-    def get(self, name: str, stamp: str, /) -> bytes | None:
-        """What was kept under this name with this stamp; ``None`` if nothing was."""
+    def get(self, name: str, stamp: str, since_ns: int = 0, /) -> bytes | None:
+        """What was kept under this name with this stamp, not before ``since_ns`` (Unix); ``None`` if nothing was."""
         ...
 
     def put(self, name: str, stamp: str, data: bytes, /) -> bool:
@@ -62,6 +62,10 @@ class RunsSource(Protocol):
 
     def fingerprint(self, run_id: bytes) -> str:
         """Equal for two moments between which a run that is over did not change."""
+        ...
+
+    def changed_ns(self, run_id: bytes) -> int:
+        """When a file of a run that is over was last written, Unix nanoseconds; 0 where that is not known."""
         ...
 
     def size(self) -> int:

@@ -65,7 +65,7 @@ def summary(record: RunRecord, meaning_of: Callable[[RunRecord], Meaning] = mean
     try:
         return _summary(record, meaning_of(record))
     except CorruptRecord as error:
-        return Summary(record.run_id, status="unreadable", error=error.what)
+        return Summary(record.run_id, status="unreadable", health=health_of_unreadable(error), error=error.what)
 
 
 def _summary(record: RunRecord, meant: Meaning) -> Summary:
@@ -74,7 +74,7 @@ def _summary(record: RunRecord, meant: Meaning) -> Summary:
         run_id=record.run_id,
         name=run.name,
         status=status_of(run, record.interrupted),
-        health=sorted(run.health),
+        health=health_of(run, record),
         started_ts=run.started_ts,
         duration_ns=run.duration_ns,
         totals=meant.totals,
@@ -105,6 +105,21 @@ def head(record: RunRecord) -> Head:
 def status_of(run: RunState, interrupted: bool) -> Status:
     """How a run is, where it is known whether anybody still writes it."""
     return "interrupted" if interrupted else run.status
+
+
+def health_of(run: RunState, record: RunRecord) -> Sequence[str]:
+    """What is the matter with a record, as far as reading it has met it: ``damaged`` is what only bytes can tell."""
+    return sorted(run.health | {"damaged"} if is_damaged(record) else run.health)
+
+
+def health_of_unreadable(error: CorruptRecord) -> Sequence[str]:
+    """The same of a record of which nothing can be made; one that is only newer is not damaged."""
+    return () if error.slug == "trace-version" else ("damaged",)
+
+
+def is_damaged(record: RunRecord) -> bool:
+    """Whether anything of a record was met that is not as it was written, or not there."""
+    return bool(record.damage or (record.sealed and record.holes))
 
 
 def in_one_line(failure: Failure) -> str:

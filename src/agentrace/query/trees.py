@@ -20,7 +20,7 @@ from agentrace.fold import ExchangeState, RunState, StepState, retries
 from agentrace.query.inferring import Inferred
 from agentrace.query.meanings import Meaning, StepMeaning
 from agentrace.query.obstacles import Replayable
-from agentrace.query.summaries import Status, status_of
+from agentrace.query.summaries import Status, health_of, is_damaged, status_of
 from agentrace.query.sums import Totals
 from agentrace.store import RunRecord, Usage
 
@@ -80,6 +80,10 @@ class ProcessRow(Struct, frozen=True, gc=False):
     duration_ns: int
     notes: Sequence[Note] = ()
     """What was logged and scored in the run outside its steps."""
+    health: Sequence[str] = ()
+    """What is the matter with the record of the run."""
+    damage: Sequence[str] = ()
+    """What of it is not as it was written, or not there, as far as reading has met it; each as one sentence."""
 
     @property
     def kind(self) -> Literal["process", "job"]:
@@ -111,9 +115,26 @@ class Tree(Struct, frozen=True):
     """Whether more was written of the run than can be read."""
     notes: Sequence[Note] = ()
     """What was logged and scored in the run outside its steps."""
+    health: Sequence[str] = ()
+    """What is the matter with the record of the run."""
+    damage: Sequence[str] = ()
+    """What of it is not as it was written, or not there, as far as reading has met it; each as one sentence."""
 
 
 _Item: TypeAlias = StepState | Inferred | RunRecord
+
+
+def _spot(file: str, what: str, length: int) -> str:
+    told = what if file in what else f"{file}: {what}"
+    return f"{told} ({length:,} bytes)" if length else told
+
+
+def _damage(record: RunRecord) -> list[str]:
+    if not is_damaged(record):
+        return []
+    spots = [_spot(found.file, found.what, found.length) for found in record.damage]
+    missing = [f"event {a} is missing" if a == b else f"events {a:,} to {b:,} are missing" for a, b in record.holes]
+    return [*spots, *missing]
 
 
 def tree(
@@ -139,6 +160,8 @@ def tree(
         replayable=builder.replayable(),
         cut_short=root.cut_short,
         notes=root.notes(RUN_STEP),
+        health=health_of(run, root),
+        damage=_damage(root),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrace.query import Inferred as InferredCall
-from agentrace.query import Media, Replayable, ServedCall, ToolCall, Usage
+from agentrace.query import Media, ServedCall, ToolCall, Usage
 from agentrace.reading.filters import Kind, Mode, Role, RunStatus, StepStatus
 from agentrace.reading.listing import Listing, Table
 from agentrace.reading.opening import open  # noqa: A004  (it is agentrace.open)
@@ -26,7 +26,6 @@ __all__ = [
     "Mode",
     "Note",
     "Recordings",
-    "Replayable",
     "Role",
     "Run",
     "RunStatus",

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from agentrace.errors import AgentraceError
-from agentrace.events import Logged, Scored, WorkflowStarted, type_name
+from agentrace.events import Failure, Logged, Scored, WorkflowStarted, type_name
 from agentrace.fold import ExchangeState, StepState
 from agentrace.ids import format_run_id
 from agentrace.index.bodies import Teller
@@ -56,6 +56,12 @@ class RunContent:
             except AgentraceError:
                 return None
             return head if isinstance(head, WorkflowStarted) else None
+
+    @cached_property
+    def failure(self) -> Failure | None:
+        """The exception that ended it; ``None`` for none, and where it cannot be read."""
+        with self._lock:
+            return None if self.summary.status == "unreadable" else self._record.trace.run.failure
 
     @cached_property
     def steps(self) -> Mapping[int, StepState]:

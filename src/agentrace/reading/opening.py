@@ -29,7 +29,7 @@ def open(  # noqa: A001  (it is agentrace.open)
     ``TraceFileError``. ::
 
         with agentrace.open() as recordings:
-            print(recordings["@last"].tokens.output)
+            print(recordings["@last"].usage.output_tokens)
     """
     if where is None:
         return Recordings(Source(_in_force(home), None))

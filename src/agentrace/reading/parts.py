@@ -133,7 +133,7 @@ class Exchange(Struct, frozen=True):
     """Of the response, without its content coding; as far as it came."""
     data: Any
     """The same as JSON data: that of the body, the list of those of its events, or its text."""
-    error: Error | None = None
+    exception: Error | None = None
     """How the transport failed, before the response or in it."""
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, final
@@ -143,7 +144,7 @@ class Recordings:
             if wanted == RunFilter():
                 with source.lock:
                     runs = source.runs()
-                    found = runs.ids[:number]
+                    found = list(islice(runs.newest(), number))
             else:
                 found = [
                     parse_run_id(run_id) for (run_id,) in self._asked(asking(source, wanted, ["run_ids"], limit=number))
@@ -263,7 +264,7 @@ class Recordings:
 
     def __contains__(self, reference: object) -> bool:
         try:
-            return isinstance(reference, str) and bool(self.run(reference).id)
+            return isinstance(reference, str) and bool(self.run(reference).run_id)
         except RunNotFound:
             return False
 
@@ -311,7 +312,7 @@ def _stepping(source: Source) -> Callable[[tuple[str, int]], Step]:
 
     def make(key: tuple[str, int]) -> Step:
         run_id, step_id = key
-        if not last or last[0].id != run_id:
+        if not last or last[0].run_id != run_id:
             last[:] = [run_of(source, runs, parse_run_id(run_id))]
         return last[0].step(step_id)
 

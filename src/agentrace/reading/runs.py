@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from agentrace.errors import RunNotFound
 from agentrace.query import Inferred as InferredCall
-from agentrace.query import ProcessRow, Replayable, Runs, StepRow, Usage
+from agentrace.query import ProcessRow, Runs, StepRow, Usage
 from agentrace.reading.content import RunContent
 from agentrace.reading.drawing import brief, counted, in_seconds
 from agentrace.reading.filters import (
@@ -27,7 +27,8 @@ from agentrace.reading.filters import (
     words,
 )
 from agentrace.reading.listing import Ask, Items, Listing
-from agentrace.reading.parts import Event, Message, Note, Score, id_text, moment, span
+from agentrace.reading.parts import Error, Event, Message, Note, Score, id_text, moment, span
+from agentrace.reading.parts import error as error_of
 from agentrace.reading.questions import Parameters, asking
 from agentrace.reading.source import Source
 from agentrace.reading.steps import Step, meant
@@ -50,7 +51,7 @@ class Run:
     Two objects are equal if they are the same run. ::
 
         run = recordings.run("checkout")
-        print(run.status, run.duration, run.tokens.input, [step.name for step in run.steps(kind="tool")])
+        print(run.status, run.duration, run.usage.input_tokens, [step.name for step in run.steps(kind="tool")])
     """
 
     __slots__ = ("_content", "_source")
@@ -68,8 +69,8 @@ class Run:
     # --- what it is ---------------------------------------------------------------------------------------------
 
     @property
-    def id(self) -> str:
-        """A UUID; ids sort by start."""
+    def run_id(self) -> str:
+        """A UUID, as SQL and JSON spell it; ids sort by start."""
         return self._content.id
 
     @property
@@ -83,7 +84,7 @@ class Run:
         return self._content.summary.mode
 
     @property
-    def source(self) -> str | None:
+    def source_run_id(self) -> str | None:
         """Of a replay or fork: the id of the run whose record was used."""
         return id_text(self._content.summary.source)
 
@@ -93,9 +94,14 @@ class Run:
         return self._content.summary.verdict
 
     @property
-    def parent(self) -> str | None:
+    def parent_run_id(self) -> str | None:
         """The id of the run that started its process, or sent its job."""
         return id_text(self._content.summary.parent)
+
+    @property
+    def parent_step_id(self) -> int | None:
+        """The step of that run that did."""
+        return None if self._content.started is None else self._content.started.parent.step_id or None
 
     @property
     def tags(self) -> Sequence[str]:
@@ -156,25 +162,40 @@ class Run:
         return self._content.summary.error
 
     @property
+    def exception(self) -> Error | None:
+        """The same with its traceback, notes and causes; ``None`` for none, and where it cannot be read."""
+        return None if self._content.failure is None else error_of(self._content.failure)
+
+    @property
     def exit_code(self) -> int | None:
         """The program's; ``None`` before the end."""
         return self._content.summary.exit_code
 
     @property
     def health(self) -> Sequence[str]:
-        """What is the matter with the record: ``incomplete``, ``privacy_risk``, ..."""
+        """What is the matter with the record: ``incomplete``, ``privacy_risk``, ``damaged`` as far as is met."""
         return tuple(self._content.summary.health)
 
     @property
-    def replayable(self) -> Replayable:
-        """Whether it can be replayed: ``.yes``, and if not ``.because`` of what; ``.caveats`` of a replay that can."""
-        return self._content.summary.replayable
+    def replayable(self) -> bool:
+        """Whether it can be replayed."""
+        return self._content.summary.replayable.yes
+
+    @property
+    def because(self) -> Sequence[str]:
+        """Why it cannot be replayed; empty if it can."""
+        return tuple(self._content.summary.replayable.because)
+
+    @property
+    def caveats(self) -> Sequence[str]:
+        """What a replay that succeeds will still have to say."""
+        return tuple(self._content.summary.replayable.caveats)
 
     # --- what it adds up to -------------------------------------------------------------------------------------
 
     @property
-    def tokens(self) -> Usage:
-        """What its steps used, in disjoint buckets, with sums ``input`` and ``output``."""
+    def usage(self) -> Usage:
+        """Tokens that its steps used, in disjoint buckets, with the sums ``input_tokens`` and ``output_tokens``."""
         return self._content.summary.totals.usage
 
     @property
@@ -211,7 +232,7 @@ class Run:
         if state is None:
             last = max(self._content.steps, default=0)
             raise RunNotFound(
-                f"run {self.id} has no step {step_id!r:.20}",
+                f"run {self.run_id} has no step {step_id!r:.20}",
                 do=f"its steps go from 1 to {last}" if last else "it has no steps",
             )
         return Step(self._content, state)
@@ -309,20 +330,20 @@ class Run:
         return found
 
     def _asking(self, *names: str, parameters: Parameters) -> Ask:
-        return asking(self._source, RunFilter(run_ids=[self.id]), names, parameters)
+        return asking(self._source, RunFilter(run_ids=[self.run_id]), names, parameters)
 
     def _started(self, field: str, default: Any) -> Any:
         return default if self._content.started is None else getattr(self._content.started, field)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Run) and self.id == other.id
+        return isinstance(other, Run) and self.run_id == other.run_id
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash(self.run_id)
 
     def __repr__(self) -> str:
         took = "" if self.duration is None else f" in {in_seconds(self.duration)}"
-        return f"<Run {self.id} {brief(self.name)} {self.status}{took}, {counted(self.step_count, 'steps')}>"
+        return f"<Run {self.run_id} {brief(self.name)} {self.status}{took}, {counted(self.step_count, 'steps')}>"
 
 
 def run_of(source: Source, runs: Runs, run_id: bytes) -> Run:

@@ -9,7 +9,7 @@ from typing import Any, final
 from agentrace.errors import ValueUndecodable
 from agentrace.events import StepCompleted
 from agentrace.fold import StepState, retries
-from agentrace.query import Usage
+from agentrace.query import Usage, in_one_line
 from agentrace.reading.content import RunContent
 from agentrace.reading.drawing import brief, in_seconds
 from agentrace.reading.filters import StepFilter, matcher
@@ -46,7 +46,7 @@ class Step:
         return self._content.id
 
     @property
-    def id(self) -> int:
+    def step_id(self) -> int:
         """Its ordinal in the run, from 1, in dispatch order."""
         return self._state.id
 
@@ -109,8 +109,13 @@ class Step:
         return self._state.chunks
 
     @property
-    def error(self) -> Error | None:
-        """The exception that ended it."""
+    def error(self) -> str:
+        """The exception that ended it, in one line; empty for none."""
+        return "" if self._state.failure is None else in_one_line(self._state.failure)
+
+    @property
+    def exception(self) -> Error | None:
+        """The same with its traceback, notes and causes."""
         return None if self._state.failure is None else error_of(self._state.failure)
 
     # --- what went in and came out ------------------------------------------------------------------------------
@@ -145,7 +150,7 @@ class Step:
         ended = self._state.ended
         if not isinstance(ended, StepCompleted) or ended.fidelity == "exchange":
             raise ValueUndecodable(
-                f"step {self.id} of run {self.run_id} has no value that a call returned",
+                f"step {self.step_id} of run {self.run_id} has no value that a call returned",
                 do="see its status, error, exchanges and output",
             )
         if ended.outcome != "ok":
@@ -170,9 +175,9 @@ class Step:
         return self._content.meaning(self._state).model
 
     @property
-    def tokens(self) -> Usage | None:
-        """What it used, in disjoint buckets (``input_fresh``, ``cache_read``, ``cache_write``, ``output_visible``,
-        ``reasoning``) with sums ``input`` and ``output``; ``None`` where the record does not tell."""
+    def usage(self) -> Usage | None:
+        """Tokens that it used in disjoint buckets, ``input_fresh``, ``cache_read``, ``cache_write``, ``output_visible``
+        and ``reasoning``, with sums ``input_tokens`` and ``output_tokens``; ``None`` where the record does not tell."""
         return self._content.meaning(self._state).usage
 
     @property
@@ -183,17 +188,17 @@ class Step:
     @property
     def messages(self) -> Sequence[Message]:
         """What it added to the conversations of its run: messages of its request that were new, and its answer."""
-        return self._content.messages.get(self.id, ())
+        return self._content.messages.get(self.step_id, ())
 
     @property
     def notes(self) -> Sequence[Note]:
         """What was logged in it, in order."""
-        return self._content.notes(self.id)
+        return self._content.notes(self.step_id)
 
     @property
     def scores(self) -> Sequence[Score]:
         """The scores that it was given, in order."""
-        return self._content.scores(self.id)
+        return self._content.scores(self.step_id)
 
     # --- what is around it --------------------------------------------------------------------------------------
 
@@ -206,18 +211,18 @@ class Step:
     @property
     def children(self) -> Sequence[Step]:
         """The steps that it encloses, in dispatch order."""
-        found = self._content.children.get(self.id, ())
+        found = self._content.children.get(self.step_id, ())
         return tuple(Step(self._content, self._content.steps[step_id]) for step_id in found)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Step) and (self.run_id, self.id) == (other.run_id, other.id)
+        return isinstance(other, Step) and (self.run_id, self.step_id) == (other.run_id, other.step_id)
 
     def __hash__(self) -> int:
-        return hash((self.run_id, self.id))
+        return hash((self.run_id, self.step_id))
 
     def __repr__(self) -> str:
         took = "" if self.duration is None else f" in {in_seconds(self.duration)}"
-        return f"<Step {self.id} {brief(self.kind)} {brief(self.name)} {brief(self.status)}{took}>"
+        return f"<Step {self.step_id} {brief(self.kind)} {brief(self.name)} {brief(self.status)}{took}>"
 
 
 def retries_of(content: RunContent, state: StepState) -> int:

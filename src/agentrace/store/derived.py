@@ -38,10 +38,15 @@ class Derived:
         self._directory = root / DIRECTORY
         self._writable = True
 
-    def get(self, name: str, stamp: str) -> bytes | None:
-        """What was kept under this name with this stamp; ``None`` if nothing was, or with another stamp."""
+    def get(self, name: str, stamp: str, since_ns: int = 0) -> bytes | None:
+        """What was kept under this name with this stamp; ``None`` if nothing was, or with another stamp, or before
+        ``since_ns`` (Unix nanoseconds).
+        """
+        path = self._directory / name
         try:
-            kept = _decode((self._directory / name).read_bytes())
+            if since_ns and os.stat(path).st_mtime_ns < since_ns:
+                return None
+            kept = _decode(path.read_bytes())
         except (OSError, msgspec.DecodeError):
             return None
         return bytes(kept.data) if kept.stamp == stamp else None

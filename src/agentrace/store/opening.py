@@ -161,6 +161,16 @@ class Store:
         archive = None if found else self._away.get(run_id)
         return found if archive is None else archive.runs[run_id]
 
+    def changed_ns(self, run_id: bytes) -> int:
+        """When a segment of a run was last written, Unix nanoseconds: damage may leave the size as it was. 0 where the
+        store does not have the run itself.
+        """
+        latest = 0
+        for path in segment_paths(Place(self.root).segments / run_id.hex()):
+            with contextlib.suppress(OSError):
+                latest = max(latest, os.stat(path).st_mtime_ns)
+        return latest
+
     def size_of(self, run_id: bytes) -> int:
         """Bytes on the disk of what is sealed of a run, here or in its archive."""
         return size_on_disk(Place(self.archive_of(run_id) or self.root).segments / run_id.hex())

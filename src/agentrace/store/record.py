@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal, Protocol
 
@@ -94,6 +94,8 @@ class RunRecord:
         self.run_id = source.run_id
         self.values = Reader(source.payload)
         """Reads the canonical values of the run's events."""
+        self.watch: Callable[[Iterator[bytes]], Iterator[bytes]] = iter
+        """What sees the events go by while they are read."""
         self._chunks: dict[tuple[int, int], list[StreamChunks]] = {}
         self._notes: dict[int, list[Logged | Scored]] = {}
         self._facts: dict[tuple[int, bool], Facts | None] = {}
@@ -132,7 +134,7 @@ class RunRecord:
     def events(self) -> list[AnyEvent | UnknownEvent]:
         """All events, in the order of seq. Raises ``CorruptRecord``."""
         try:
-            return decoded(self._source.events)
+            return decoded(lambda: self.watch(self._source.events()))
         except (msgspec.DecodeError, RecursionError) as error:
             raise _undecodable(self.run_id, error) from error
 

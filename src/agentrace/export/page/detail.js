@@ -9,9 +9,9 @@ const FACTS = [
   ['model', 'model'],
   ['finish_reason', 'finished by'],
   ['outcome', 'outcome'],
-  ['run', 'run'],
-  ['parent_run', 'started by run'],
-  ['parent_step', 'in its step'],
+  ['run_id', 'run'],
+  ['parent_run_id', 'started by run'],
+  ['parent_step_id', 'in its step'],
   ['exit_code', 'exit code'],
   ['retries', 'retries'],
   ['task', 'task'],
@@ -79,7 +79,7 @@ function makeDetail(rows, choose) {
     for (const [key, name] of FACTS) {
       if (detail.has(key)) tell(name, plain(await textOf(detail.get(key))));
     }
-    tell('tokens', await usage(detail.get('tokens')));
+    tell('tokens', await usage(detail));
     if (detail.has('chunks')) tell('stream', counted(Number(await textOf(detail.get('chunks'))), 'piece'));
     const inside = rows.after[row] - row - 1;
     if (inside) tell('inside', counted(inside, 'row'));
@@ -87,7 +87,7 @@ function makeDetail(rows, choose) {
   }
 
   async function sections(drawn, detail, query) {
-    if (detail.has('error')) drawn.append(await section('error', (into) => drawFailure(into, detail.get('error'), query), 'bad'));
+    if (detail.has('exception')) drawn.append(await section('error', (into) => drawFailure(into, detail.get('exception'), query), 'bad'));
     for (const name of ['input', 'output']) {
       if (detail.has(name)) drawn.append(await section(name, (into) => drawValue(into, detail.get(name), query)));
     }
@@ -168,7 +168,7 @@ async function drawExchange(drawn, exchange, query) {
       if (exchange.has('bytes')) times.push(counted(Number(await told('bytes')), 'byte'));
       if (exchange.has('outcome')) times.push(await told('outcome'));
       into.append(make('p', 'at', times.join(', ')));
-      if (exchange.has('error')) await drawFailure(into, exchange.get('error'), query);
+      if (exchange.has('exception')) await drawFailure(into, exchange.get('exception'), query);
       for (const [key, name] of [['request_headers', 'headers sent'], ['request_body', 'body sent'], ['response_headers', 'headers received'], ['response_body', 'body received']]) {
         if (exchange.has(key)) into.append(await folded(name, key.endsWith('headers') ? drawHeaders : drawValue, exchange.get(key), query));
       }
@@ -194,13 +194,12 @@ async function drawHeaders(into, value, query) {
   into.append(made);
 }
 
-async function usage(value) {
-  if (value === undefined) return '';
-  const used = await mapped(value);
+async function usage(used) {
+  if (!used.has('input_tokens') && !used.has('output_tokens')) return '';
   const count = (key) => Number(used.get(key) ?? 0);
   const inside = [['cache_read', 'cached'], ['cache_write', 'written to the cache']]
     .filter(([key]) => count(key))
     .map(([key, what]) => `${grouped(count(key))} ${what}`);
   const reasoning = count('reasoning') ? ` (${grouped(count('reasoning'))} reasoning)` : '';
-  return `${grouped(count('input'))} in${inside.length ? ` (${inside.join(', ')})` : ''}, ${grouped(count('output'))} out${reasoning}`;
+  return `${grouped(count('input_tokens'))} in${inside.length ? ` (${inside.join(', ')})` : ''}, ${grouped(count('output_tokens'))} out${reasoning}`;
 }

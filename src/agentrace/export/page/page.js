@@ -23,7 +23,7 @@ function drawHead() {
   byId('title').append(make('h1', '', plain(head.name || '?')), status, make('span', 'took', took), make('span', 'took', exit));
   const commit = head.git_commit ? `commit ${plain(head.git_commit).slice(0, 10)}` : '';
   const started = head.started ? plain(head.started).replace('T', ' ').replace(/\.\d+Z$/, ' UTC') : '';
-  const facts = [plain(head.id), started, plain(head.python), commit, plain(head.cwd)];
+  const facts = [plain(head.run_id), started, plain(head.python), commit, plain(head.cwd)];
   byId('about').append(...facts.filter(Boolean).map((fact) => make('span', '', fact)));
   if (head.argv.length) byId('about').append(make('code', '', `$ ${plain(head.argv.join(' '))}`));
   drawTotals();
@@ -41,15 +41,14 @@ function drawTotals() {
   ];
   byId('totals').append(...told.filter(Boolean).map((text) => make('span', '', text)));
   if (head.failed_steps) byId('totals').append(make('span', 'bad', `${grouped(head.failed_steps)} failed`));
-  const { tokens } = head;
-  if (tokens.input || tokens.output) {
-    const cached = tokens.cache_read ? ` (${grouped(tokens.cache_read)} cached)` : '';
-    byId('totals').append(make('span', '', `${grouped(tokens.input)}${cached} tokens in, ${grouped(tokens.output)} out`));
+  if (head.input_tokens || head.output_tokens) {
+    const cached = head.cache_read ? ` (${grouped(head.cache_read)} cached)` : '';
+    byId('totals').append(make('span', '', `${grouped(head.input_tokens)}${cached} tokens in, ${grouped(head.output_tokens)} out`));
   }
 }
 
 function drawVerdict() {
-  const { yes, because, caveats } = head.replayable;
+  const { replayable: yes, because, caveats } = head;
   const reasons = yes ? caveats : because;
   const told = make('span', `status ${yes ? 'good' : 'open'}`, `replayable: ${yes ? 'yes' : 'no'}`);
   if (reasons.length) {
@@ -95,8 +94,12 @@ async function start() {
   new ResizeObserver(table.draw).observe(byId('table'));
   window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', time.draw);
   redraw();
-  const chosen = remembered(rows);
-  if (chosen >= 0) table.choose(chosen, { centre: true });
+  const goThere = () => {
+    const chosen = remembered(rows);
+    if (chosen >= 0) table.choose(chosen, { centre: true });
+  };
+  goThere();
+  window.addEventListener('hashchange', goThere);
   byId('table').focus({ preventScroll: true });
   await drawRunNotes();
   document.documentElement.dataset.ready = 'yes';

@@ -99,6 +99,7 @@ function makeTable(rows, sight, time, onChoose) {
       sight.update();
     }
     view.chosen = row;
+    inside.style.height = `${sight.seen.length * ROW}px`; // before anything is drawn there is nothing to scroll in
     const at = sight.position[row] * ROW;
     const room = table.clientHeight;
     if (centre) table.scrollTop = at - room / 2;

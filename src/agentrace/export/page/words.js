@@ -5,6 +5,7 @@ const MS = 1e6;
 const S = 1e9;
 
 function duration(ns) {
+  if (ns > 0 && ns < 50_000) return ns < 1000 ? `${ns} ns` : `${(ns / 1000).toFixed(0)} µs`; // which is no 0.0 ms
   if (ns < 10 * MS) return `${(ns / MS).toFixed(1)} ms`;
   if (ns < 999.5 * MS) return `${(ns / MS).toFixed(0)} ms`;
   if (ns < 9.995 * S) return `${(ns / S).toFixed(2)} s`;

@@ -109,7 +109,7 @@ placed AS (
                     WHEN 'steps' THEN r.steps
                     ELSE 0
                 END DESC,
-                r.run_id DESC
+                left(r.run_id::VARCHAR, 13) DESC, r.started_ts DESC, r.run_id DESC  -- an id begins with its millisecond
         ) AS place
     FROM run_rows r JOIN chosen USING (run_key)
     WHERE NOT $roots

@@ -42,7 +42,7 @@ SELECT DISTINCT model FROM step_rows WHERE model IS NOT NULL;
 -- name: run_ids
 SELECT run_id
 FROM run_rows JOIN chosen USING (run_key)
-ORDER BY run_id DESC
+ORDER BY left(run_id::VARCHAR, 13) DESC, started_ts DESC, run_id DESC  -- an id begins with its millisecond
 LIMIT $number::BIGINT;
 
 -- name: runs
@@ -53,7 +53,7 @@ SELECT
     output_tokens, models, kinds, events, argv, cwd, pid, python, platform, timezone, sdk, format, redaction, durability,
     git_commit, git_dirty, libraries, archive
 FROM runs JOIN chosen USING (run_key)
-ORDER BY run_id DESC
+ORDER BY left(run_id::VARCHAR, 13) DESC, started_ts DESC, run_id DESC
 LIMIT $number::BIGINT;
 
 -- name: wanted_steps
@@ -71,8 +71,8 @@ SELECT run_id, step_id FROM wanted ORDER BY run_id DESC, step_id LIMIT $number::
 
 -- name: steps
 SELECT
-    run_id, step_id, parent, kind, name, operation, path, status, outcome, started, duration_ns AS duration, duration_s,
-    CAST(round(first_chunk_s * 1e9) AS BIGINT) AS first_chunk, first_chunk_s, model, finish_reason, input_tokens,
+    run_id, step_id, parent_step_id, kind, name, operation, path, status, outcome, started, duration_ns AS duration, duration_s,
+    first_chunk_ns AS first_chunk, first_chunk_s, model, finish_reason, input_tokens,
     output_tokens, input_fresh, cache_read, cache_write, output_visible, reasoning, cost_nano_usd, error, input, output,
     chunks, exchanges, retries, notes, integration, call_site, scope_quality, thread, task, first_seq, last_seq,
     run_name, workflow, agent, session_id, tenant, workspace, project, operator

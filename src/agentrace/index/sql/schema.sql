@@ -48,7 +48,7 @@ CREATE TABLE run_rows (
     run_id          UUID NOT NULL,
     name            VARCHAR,                -- what it is called, by its user or after its program
     status          VARCHAR NOT NULL,       -- pending, running, completed, failed, aborted, interrupted, unreadable
-    health          VARCHAR[],              -- what is the matter with the record: incomplete, privacy_risk, ...
+    health          VARCHAR[],              -- what is the matter with the record: incomplete, damaged, privacy_risk
     started_ts      BIGINT,
     duration_ns     BIGINT,
     exit_code       INTEGER,

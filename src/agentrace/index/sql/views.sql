@@ -19,7 +19,7 @@ FROM run_rows LEFT JOIN archive_rows USING (run_id);
 -- Steps with the run that they are of.
 CREATE VIEW steps AS
 SELECT
-    r.run_id, s.step_id, s.parent, s.kind, s.name, s.operation, s.path,
+    r.run_id, s.step_id, s.parent AS parent_step_id, s.kind, s.name, s.operation, s.path,
     CASE WHEN s.status = 'running' AND r.status NOT IN ('pending', 'running') THEN 'interrupted' ELSE s.status END
         AS status,
     s.outcome,
@@ -33,7 +33,7 @@ SELECT
     s.error, s.input, s.output, s.chunks, s.exchanges, s.retries, s.notes, s.integration, s.call_site,
     s.scope_quality, s.thread, s.task, s.first_seq, s.last_seq,
     r.name AS run_name, r.workflow, r.agent, r.session_id, r.tenant, r.workspace, r.project, r.operator,
-    s.started_ts, s.duration_ns, s.run_key
+    s.started_ts, s.duration_ns, s.first_chunk_ns, s.run_key
 FROM step_rows s JOIN run_rows r USING (run_key);
 
 -- Events with the run that they are of.
@@ -72,7 +72,7 @@ SELECT
     day, kind, model, integration,
     count(DISTINCT run_key) AS runs,
     sum(steps)::UBIGINT AS steps,
-    sum(failed)::UBIGINT AS failed,
+    sum(failed)::UBIGINT AS failed_steps,
     sum(retries)::UBIGINT AS retries,
     sum(duration_ns)::DOUBLE / 1e9 AS duration_s,
     TRY_CAST(sum(input_fresh + cache_read + cache_write) AS BIGINT) AS input_tokens,
