@@ -23,6 +23,11 @@ _MAY_DESCRIBE: Final = re.compile(b"[%c%c]" % (tags.PAYLOAD, tags.OPAQUE))
 _SHOWN: Final = 5
 _SHARED: Final = "several tasks or threads shared a flow, or trio or gevent chose whose turn it was"
 
+_FROM_A_CASSETTE: Final = (
+    "it was imported from a cassette, which does not tell where in the program calls were made, nor how they were"
+    " ordered: a replay finds them by what they ask for"
+)
+
 
 class Replayable(Struct, frozen=True):
     """What stands in the way of an exact replay."""
@@ -129,13 +134,18 @@ _OBSTACLES: Final[tuple[_Look, ...]] = (
 
 def _hash_seed(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
     started = record.trace.run.started
-    if started is None or not started.hash_seed:
+    if started is None or not (started.hash_seed or started.origin.imported):
         yield "the hash seed is unknown, so sets may iterate otherwise: record with `agentrace run`"
 
 
-def _timing(_: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
+def _imported(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
+    if record.trace.run.origin.imported:
+        yield _FROM_A_CASSETTE
+
+
+def _timing(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:
     shared = [step for step in answered if step.dispatched.shared]
-    if shared:
+    if shared and not record.trace.run.origin.imported:
         yield f"the order of {_steps(shared)} was a matter of timing: {_SHARED}"
 
 
@@ -163,7 +173,7 @@ def _own_faults(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred
         yield f"agentrace itself failed {_times(ended.faults)} while it recorded"
 
 
-_CAVEATS: Final[tuple[_Look, ...]] = (_hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
+_CAVEATS: Final[tuple[_Look, ...]] = (_imported, _hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
 
 
 def _is_described(record: RunRecord, chunk: Chunk) -> bool:

@@ -70,6 +70,7 @@ CODES: Final[Sequence[tuple[str, str]]] = (
     ("of it is lost", "RECORD_INCOMPLETE"),
     ("of it are lost", "RECORD_INCOMPLETE"),
     ("(privacy_risk)", "PRIVACY_RISK"),
+    ("was imported from a cassette", "IMPORTED"),
 )
 """What a caveat says, and its code."""
 
