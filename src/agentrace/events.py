@@ -69,7 +69,6 @@ class Origin(Part, frozen=True):
     overrides: Value = NO_VALUE
     """What was changed, as a canonical mapping."""
 
-
     @property
     def imported(self) -> bool:
         """Whether only requests and answers are known."""

@@ -35,7 +35,7 @@ def provider() -> StubProvider:
 
 
 def service() -> Any:
-    """What is no model: JSON, a compressed body, a stream, bytes, nothing, and two cookies."""
+    """What is no model: JSON, a compressed body, a stream, bytes, nothing, and a header twice."""
     of_json = (("content-type", "application/json"),)
     packed = gzip.compress(b'{"packed": "caf\xc3\xa9"}', mtime=0)
     return canned(
@@ -46,7 +46,7 @@ def service() -> Any:
             "GET /events": Canned(b"data: 1\n\ndata: 2\n\n", headers=(("content-type", "text/event-stream"),)),
             "GET /bytes": Canned(bytes(range(256)), headers=(("content-type", "application/octet-stream"),)),
             "DELETE /items": Canned(b"", 204, ()),
-            "GET /cookies": Canned(b"[]", headers=(("set-cookie", "a=1"), ("set-cookie", "b=2"))),
+            "GET /links": Canned(b"[]", headers=(("link", "<a>; rel=next"), ("link", "<b>; rel=last"))),
             "GET /moved": Canned(b"", 302, (("location", "/packed"),)),
             "GET /missing": Canned(b'{"detail": "nothing here"}', 404, of_json),
         }
@@ -60,7 +60,7 @@ ASKED = (
     ("GET", "/events", None),
     ("GET", "/bytes", None),
     ("DELETE", "/items", None),
-    ("GET", "/cookies", None),
+    ("GET", "/links", None),
     ("GET", "/moved", None),
     ("GET", "/missing", None),
 )
@@ -118,7 +118,7 @@ def by_httpx(url: str) -> list[Any]:
     """The service, over httpx."""
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}, follow_redirects=True) as client:
         answers = [client.request(method, path, json=body) for method, path, body in ASKED]
-        return [[one.status_code, one.content, sorted(one.cookies.items())] for one in answers]
+        return [[one.status_code, one.content, one.headers.get_list("link")] for one in answers]
 
 
 def by_httpx_speaking(url: str) -> list[Any]:
@@ -132,14 +132,14 @@ def by_requests(url: str) -> list[Any]:
     """The service, over requests."""
     with requests.Session() as session:
         answers = [session.request(method, f"{url}{path}", json=body) for method, path, body in ASKED]
-        return [[one.status_code, one.content, one.cookies.get_dict()] for one in answers]
+        return [[one.status_code, one.content, one.headers.get("link")] for one in answers]
 
 
 def by_urllib3(url: str) -> list[Any]:
     """The service, over urllib3."""
     with urllib3.PoolManager() as pool:
         answers = [pool.request(method, f"{url}{path}", json=body) for method, path, body in ASKED]
-        return [[one.status, one.data] for one in answers]
+        return [[one.status, one.data, one.headers.getlist("link")] for one in answers]
 
 
 def by_aiohttp(url: str) -> list[Any]:
@@ -151,7 +151,7 @@ def by_aiohttp(url: str) -> list[Any]:
             for method, path, body in ASKED:
                 sent = None if body is None else json.dumps(body).encode()
                 async with session.request(method, f"{url}{path}", data=sent) as answer:
-                    seen.append([answer.status, await answer.read()])
+                    seen.append([answer.status, await answer.read(), answer.headers.getall("link", [])])
         return seen
 
     return asyncio.run(main())

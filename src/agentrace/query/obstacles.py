@@ -82,6 +82,8 @@ def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inf
     missing = {} if described is None else described.missing_tools
     for name, count in tools.items():
         advice = missing.get(name, f"record with --tools {name}")
+        if record.trace.run.origin.imported:
+            advice = "a cassette holds no functions, so it runs again on a replay"
         yield f"the tool {name} ran {_times(count)} without being recorded: {advice}"
     if described is not None:
         yield from described.unsupported

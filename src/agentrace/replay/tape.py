@@ -22,7 +22,7 @@ from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
-from agentrace.replay.calls import Call, Taped, Value, alike, closing_error, flow_key
+from agentrace.replay.calls import Call, Taped, Value, alike, asked_of, closing_error, flow_key
 from agentrace.replay.causes import Circumstances
 from agentrace.replay.codecs import NotDecoded, decoded, read
 from agentrace.replay.differences import differences
@@ -150,8 +150,7 @@ class ExactTape:
         """The recorded calls that are left where a live one is made; the last of them is next."""
         if not self._imported:
             return self._cursors.get(flow_key(step), [])
-        asked = step.spec.kind, step.spec.name, step.spec.operation
-        return brought_up(self._cursors.get(PLACE, []), asked, lambda call: self._is_asked(call, step))
+        return brought_up(self._cursors.get(PLACE, []), asked_of(step), lambda call: self._is_asked(call, step))
 
     def timers(self, loop: Any) -> LoopTimers | None:
         """What becomes of the timers of an event loop; ``None`` if they stay as they are."""
@@ -284,11 +283,10 @@ class ExactTape:
         return Found("CALL_EXTRA" if skipped is None else "CALL_MISSING", expected, skipped)
 
     def _is_asked(self, call: Call, step: Step) -> bool:
-        spec = step.spec
-        if call.asked != (spec.kind, spec.name, spec.operation):
+        if call.asked != asked_of(step):
             return False
         recorded = call.state.dispatched.input
-        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input, spec.ignore)
+        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input, step.spec.ignore)
 
     def _go_on_after(self, found: Found, step: Step) -> Call:
         """Tell a mismatch; return what answers all the same, or raise."""
@@ -325,8 +323,7 @@ class ExactTape:
             live, near = None, []
             if step is not None:
                 live = counting(self._live.json(step.input), step.spec.ignore)
-                asked = (step.spec.kind, step.spec.name, step.spec.operation)
-                near = [] if self._source is None else nearest(self._source, asked, live, step.path)
+                near = [] if self._source is None else nearest(self._source, asked_of(step), live, step.path)
             return told_divergence(headline, found, self._source, step, live, self._circumstances, near=near)
 
     def _order_relaxed(self, what: str) -> None:

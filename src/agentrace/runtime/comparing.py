@@ -21,7 +21,8 @@ def circumstances(source: RunRecord, redactor: Redactor) -> Circumstances:
         changed_modules=lambda: changed_modules(source),
         incomplete=run.ended is None or bool(run.lost or source.holes),
         hash_seed_differs=started is not None and started.hash_seed != surroundings.hash_seed(),
-        shared=any(step.dispatched.shared for step in source.trace.steps.values()),
+        shared=not run.origin.imported and any(step.dispatched.shared for step in source.trace.steps.values()),
+        imported=run.origin.imported,
     )
 
 
