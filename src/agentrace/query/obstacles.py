@@ -140,9 +140,20 @@ def _hash_seed(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]
         yield "the hash seed is unknown, so sets may iterate otherwise: record with `agentrace run`"
 
 
-def _imported(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
-    if record.trace.run.origin.imported:
-        yield _FROM_A_CASSETTE
+def _imported(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:
+    if not record.trace.run.origin.imported:
+        return
+    yield _FROM_A_CASSETTE
+    alike: dict[tuple[str, bytes], list[StepState]] = {}
+    for step in answered:
+        alike.setdefault((f"{step.name} {step.dispatched.operation}", bytes(step.dispatched.input)), []).append(step)
+    for steps in alike.values():
+        if len(steps) > 1 and len({_received(record, step) for step in steps}) > 1:
+            yield f"{_steps(steps)} asked for the same: a replay hands their answers out in the cassette's order"
+
+
+def _received(record: RunRecord, step: StepState) -> bytes:
+    return b"".join(piece for exchange in record.exchanges(step.id) for piece in exchange.body)
 
 
 def _timing(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:

@@ -27,7 +27,7 @@ _BARE: Final = frozenset({"method", "url", "body"})
 
 
 def executed(step: Step) -> str:
-    """Let a function of the program, of which a cassette knows nothing, run, and answer what it asks for; the caveat."""
+    """Let a function of the program run, since a cassette knows nothing of it; the caveat to be told."""
     step.spec = replace(step.spec, replay="reexecute")
     return f"TOOL_EXECUTED: {step.spec.kind} {step.spec.name} ran, since a cassette holds no calls of functions"
 
