@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,11 +19,13 @@ from agentrace.cli.progress import Progress
 from agentrace.cli.terminal import write
 from agentrace.cli.units import counted
 from agentrace.config import Settings
+from agentrace.errors import TraceFileError
+from agentrace.query import Runs
 from agentrace.redact import Redactor, environment_secrets, redactor
 from agentrace.store import Store
 from agentrace.vcr import Told, found_at, tell_all, told_in
 
-_SHOWN = 5
+_SHOWN: Final = 5
 
 
 @click.command()
@@ -30,12 +33,12 @@ _SHOWN = 5
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the runs into this trace file, NAME.agentrace, and not into the store; one that is there is replaced.",
+    help="Write the runs into this trace file, NAME.agentrace, and not into the store; with DIRECTORY/, each into a "
+    "file there that has the cassette's name. Files that are there are replaced.",
 )
 @home_option
-def command(cassette: tuple[Path, ...], output: Path | None, home: Path | None) -> None:
+def command(cassette: tuple[Path, ...], output: str | None, home: Path | None) -> None:
     """Make a run of each CASSETTE that vcrpy recorded, in YAML or JSON, or of each in a directory.
 
     A request becomes the step that a recording of its client would hold: model, messages and tokens are read as always,
@@ -46,8 +49,9 @@ def command(cassette: tuple[Path, ...], output: Path | None, home: Path | None) 
 
     \b
     Example:
-      agentrace import-vcr tests/cassettes -o tests/traces.agentrace
-      agentrace replay tests/traces.agentrace@test_agent/test_refund -- python agent.py
+      agentrace import-vcr tests/cassettes/refund.yaml -o refund.agentrace
+      agentrace replay refund.agentrace -- python agent.py
+      agentrace import-vcr tests/cassettes -o tests/traces/
     """
     if output is not None and home is not None:
         raise click.UsageError("The runs go into a trace file or into a store: say one of -o and --home.")
@@ -56,15 +60,36 @@ def command(cassette: tuple[Path, ...], output: Path | None, home: Path | None) 
     with Progress("importing", "cassette", len(found)) as progress:
         told = tell_all(found, _redactor(loaded), lambda: progress.advance(1))
     with told_in(told.runs) as runs:
-        ids = [run.run_id for run in told.runs]
-        if output is not None:
-            done = exported_lines(export(runs, ids, output), 0)
-        else:
-            file = runs.store.root / "imported.agentrace"
-            export(runs, ids, file)
-            done = imported_lines(import_file(TraceFile(file), Store(loaded.home)), loaded.home)
+        done = _imported(told, runs, loaded.home) if output is None else _written(told, runs, output)
     write(told_lines(told))
     write(done)
+
+
+def _imported(told: Told, runs: Runs, home: Path) -> Iterator[str]:
+    file = runs.store.root / "imported.agentrace"
+    export(runs, [run.run_id for run in told.runs], file)
+    return imported_lines(import_file(TraceFile(file), Store(home)), home)
+
+
+def _written(told: Told, runs: Runs, output: str) -> Iterator[str]:
+    place = Path(output)
+    if not (output.endswith(os.sep) or place.is_dir()):
+        return exported_lines(export(runs, [run.run_id for run in told.runs], place), 0)
+    for run in told.runs:
+        file = place / _file_name(run.name)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as failure:
+            what = f"{file.parent} cannot be made: {failure.strerror or failure}"
+            raise TraceFileError(what, do="name a directory in which you may write") from failure
+        export(runs, [run.run_id], file)
+    return iter([f"{counted(len(told.runs), 'trace file')} in {plain(output)}"])
+
+
+def _file_name(cassette: str) -> str:
+    """The trace file of a cassette: of a test's, ``test_x[a]``, where the plugin for pytest has it, ``test_x-a``."""
+    name, bracket, variant = cassette.partition("[")
+    return f"{name}-{variant.removesuffix(']')}.agentrace" if bracket else f"{name}.agentrace"
 
 
 def _redactor(loaded: Settings) -> Redactor:

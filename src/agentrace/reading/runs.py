@@ -79,7 +79,7 @@ class Run:
 
     @property
     def mode(self) -> str:
-        """``live``, ``replay`` or ``fork``."""
+        """``live``, ``replay``, ``fork`` or ``import``."""
         return self._content.summary.mode
 
     @property
