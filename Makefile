@@ -37,9 +37,10 @@ types: $(STAMP)
 	    $(BIN)/pyright --pythonpath $(BIN)/python; \
 	else echo 'pyright: SKIPPED, it needs node and there is none on PATH (mypy has run)'; fi
 
-# One process for each core; files stay whole, since the tests of one share what is dear to make.
+# One process for each core; files stay whole, since the tests of one share what is dear to make. In order, since the
+# many small files come last: so no process is left with a large one alone.
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(STAMP) ## Measure the promises of the README
 	@$(BIN)/python -m benchmarks $(ARGS)

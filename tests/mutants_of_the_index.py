@@ -5,29 +5,51 @@ from __future__ import annotations
 from tests.mutant import Mutant
 
 _INDEX = "tests/unit/test_index.py::"
+_CAME = "tests/property/test_what_came.py::"
 _RETENTION = "tests/unit/test_retention.py::"
 
 MUTANTS_OF_THE_INDEX = (
     Mutant(
         "steps that go on are told twice",
         "index/indexing.py",
-        'connection.execute(statement("forget_steps"), {"run_key": key, "steps": list(steps)})',
-        "pass",
+        '(("forget_steps", batch.retold), ("forget_open_steps", batch.over))',
+        '(("forget_open_steps", batch.over),)',
         (_INDEX + "test_a_run_that_goes_on_is_told_further",),
     ),
     Mutant(
         "earlier events of a step that something new belongs to are not read again",
         "index/indexing.py",
-        "return [seq for (seq,) in found if seq <= known.last_seq]",
-        "return []",
+        "return [encoded for _, _, encoded in kept]",
+        "return [encoded for _, step_id, encoded in kept if not step_id]",
         (_INDEX + "test_a_run_that_goes_on_is_told_further",),
     ),
     Mutant(
         "what a conversation told before is forgotten",
         "index/indexing.py",
-        'return Before(paths, marks["messages"], marks["texts"])',
+        'return Before(paths, self._marks[known.run_key, "messages"], self._marks[known.run_key, "texts"])',
         "return Before(paths)",
         (_INDEX + "test_a_run_that_goes_on_is_told_further",),
+    ),
+    Mutant(
+        "what was sealed meanwhile is not looked for",
+        "journal/reading.py",
+        " or self._sealed_up_to(run_id, sealed=True) > after",
+        "",
+        (_CAME + "test_what_was_sealed_meanwhile_is_not_taken_for_what_came",),
+    ),
+    Mutant(
+        "a lane file that is gone is taken for read",
+        "journal/lane_glancing.py",
+        "return numbers == list(range(numbers[0], numbers[0] + len(numbers)))",
+        "return True",
+        (_CAME + "test_a_lane_that_lacks_a_file_is_read_whole",),
+    ),
+    Mutant(
+        "events are kept for ever",
+        "index/indexing.py",
+        "            self._batch.over.append((known.run_key, over))",
+        "            pass",
+        (_CAME + "test_events_are_kept_as_long_as_their_step_goes_on",),
     ),
     Mutant(
         "a store that was listed before is taken for what is there now",

@@ -22,7 +22,7 @@ from agentrace.testing import Reply, StubProvider
 from agentrace.testing.server import Serving
 from agentrace.vcr import read_cassette, told, told_in
 from tests.contract import cassette_programs as programs
-from tests.contract.far_end import FarEnd
+from tests.contract.far_end import Canned, FarEnd, canned
 from tests.contract.recording import recording
 from tests.contract.test_recorded_traffic import CASSETTES, SOURCES, Source
 
@@ -159,6 +159,56 @@ def test_a_changed_request_is_told_with_what_differs(tmp_path: Path) -> None:
     assert stopped.value.code == "CALL_CHANGED"
     assert "[-Hello-][+Goodbye+]" in stopped.value.report
     assert "the request is not among the cassette's" in stopped.value.report
+
+
+def test_calls_at_once_are_answered_in_whatever_order_they_are_made(tmp_path: Path) -> None:
+    """In a cassette they stand as their answers came."""
+    cassette = tmp_path / "cassette.yaml"
+    taken(cassette, programs.by_openai_at_once)
+    data = yaml.safe_load(cassette.read_text())
+    data["interactions"] = data["interactions"][3:] + data["interactions"][2::-1]
+    cassette.write_text(yaml.safe_dump(data))
+
+    with imported(cassette):
+        seen, session = again(cassette, programs.by_openai_at_once)
+
+    assert [f"Question {number}" in text for number, text in enumerate(seen)] == [True] * 6
+    assert [text.partition(":")[0] for text in session.caveats] == ["IMPORTED"]
+
+
+def test_equal_requests_are_answered_in_the_cassettes_order_and_that_is_said(tmp_path: Path) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    answers = (Canned(b"[1]"), Canned(b"[2]"), Canned(b"[3]"))
+
+    def polls(url: str) -> list[Any]:
+        return [httpx.get(f"{url}/poll").json() for _ in range(3)]
+
+    with FarEnd(canned({"GET /poll": answers})).serve() as url, vcr.use_cassette(str(cassette)):
+        assert polls(url) == [[1], [2], [3]]
+    cassette.with_suffix(".url").write_text(url)
+    with imported(cassette):
+        seen, session = again(cassette, polls)
+
+    assert seen == [[1], [2], [3]]
+    assert (
+        "steps 1, 2, 3 asked for the same: a replay hands their answers out in the cassette's order" in session.caveats
+    )
+
+
+def test_a_bare_request_with_another_body_or_query_is_another(tmp_path: Path) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    taken(cassette, programs.by_requests)
+
+    with imported(cassette):
+        for path, body in (("/items", {"name": "lamp", "price": 2}), ("/items?q=a+b&limit=3", None)):
+            with pytest.raises(ReplayDivergence) as stopped:
+                again(
+                    cassette,
+                    lambda url, path=path, body=body: [
+                        httpx.request("POST" if body else "GET", f"{url}{path}", json=body)
+                    ],
+                )
+            assert stopped.value.code == "CALL_CHANGED"
 
 
 def test_a_request_that_is_left_out_is_missing(tmp_path: Path) -> None:

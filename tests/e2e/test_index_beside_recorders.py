@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.unit.indexes import made_anew, of_store
 
 RECORDERS, READERS, SECONDS = (20, 5, 30) if os.environ.get("AGENTRACE_SOAK") else (6, 2, 5)
-LONGEST_WAIT = 1.0
-"""Seconds that whoever indexes may wait for those who read, on a machine that is not overloaded."""
+LONGEST_WAIT = 1.0 if os.environ.get("AGENTRACE_SOAK") else 2.0
+"""Seconds that whoever indexes may wait for the others; in the suite, other tests run beside."""
 COUNT = struct.Struct("<Q")
 
 RECORDER = """
@@ -77,7 +77,7 @@ def test_recorders_readers_and_an_indexer_at_once(tmp_path: Path) -> None:
     assert [one["missed"] for one in told] == [[]] * len(readers)
     assert min(one["reads"] for one in told) >= 3
     longest = max(one["longest"] for one in told)
-    assert longest < LONGEST_WAIT * max(1.0, (RECORDERS + READERS) / (2 * (os.cpu_count() or 1)))
+    assert longest < LONGEST_WAIT
     assert of_store(home) == made_anew(home)
 
 

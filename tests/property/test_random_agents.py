@@ -23,7 +23,8 @@ from tests.property.random_maker import Maker
 from tests.property.random_world import World, reaching
 from tests.unit.replays import KNOWN, Replayed, replayed
 
-PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "500"))
+PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "200"))
+AT_ONCE = 100
 
 MOST_OTHER = 1
 """Of a hundred."""
@@ -98,12 +99,12 @@ def other_than_recorded(seed: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("first", range(0, PROGRAMS, 250))
+@pytest.mark.parametrize("first", range(0, PROGRAMS, AT_ONCE))
 def test_a_replay_sees_what_was_seen(first: int) -> None:
     """Races in these programs are a matter of microseconds, and not all that decides them is in the record: when the
     result of a thread comes into an event loop, for instance. The bound says how many may come out otherwise.
     """
-    seeds = range(first, min(first + 250, PROGRAMS))
+    seeds = range(first, min(first + AT_ONCE, PROGRAMS))
     failed = {seed: told for seed in seeds if (told := other_than_recorded(seed))}
     assert len(failed) <= len(seeds) * MOST_OTHER // 100, failed
 

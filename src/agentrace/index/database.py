@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "index.duckdb"
 WAL: Final = "index.duckdb.wal"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised whenever tables, views or what is in them are others."""
 
 STAMP: Final = f"index {SCHEMA_VERSION}, query {DERIVED_VERSION}, fold {fold.VERSION}"

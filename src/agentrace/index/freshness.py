@@ -21,6 +21,7 @@ from agentrace.index.database import STAMP, identity
 from agentrace.query import RunEntry, facts_version
 
 FILE: Final = "index.stamp"
+LANES: Final = "index.lanes"
 
 
 class Pass(Struct, frozen=True):
@@ -88,13 +89,28 @@ def is_covered(root: Path, wanted: Pass) -> bool:
     return bool(wanted.boot) and last.boot == wanted.boot and last.began >= wanted.began
 
 
-def note(root: Path, done: Pass, facts: dict[str, str]) -> None:
-    """Note that a pass is done, and what was told by whom; only its writer may, while it holds the index alone."""
-    path = root / FILE
-    new = path.with_name(f".{FILE}-{os.getpid()}")
+def note(root: Path, done: Pass, facts: dict[str, str], came_to: bytes) -> None:
+    """Note that a pass is done, what was told by whom, and how far in the lanes it ``came_to``.
+
+    Only its writer may, while it holds the index alone.
+    """
+    _write(root / LANES, came_to)
+    _write(root / FILE, msgspec.json.encode(replace(done, facts=facts, identity=identity(root))))
+
+
+def came_to(root: Path) -> bytes:
+    """How far in the lanes the last pass had come; empty if that is not known."""
+    try:
+        return (root / LANES).read_bytes()
+    except OSError:
+        return b""
+
+
+def _write(path: Path, data: bytes) -> None:
+    new = path.with_name(f".{path.name}-{os.getpid()}")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
-        file.write(msgspec.json.encode(replace(done, facts=facts, identity=identity(root))))
+        file.write(data)
     os.replace(new, path)
 
 

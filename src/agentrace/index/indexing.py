@@ -10,6 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -38,7 +39,9 @@ ROWS_AT_ONCE: Final = 60_000
 BYTES_AT_ONCE: Final = 64 << 20
 ALONE_SECONDS: Final = 1.0
 """How long a pass takes before other processes are started to help with it."""
-_ROWS: Final = [*("run_rows", "step_rows", "event_rows", "text_rows", "message_rows", "mark_rows", "sum_rows")]
+_ROWS: Final = [
+    *("run_rows", "step_rows", "event_rows", "text_rows", "message_rows", "mark_rows", "open_rows", "sum_rows")
+]
 
 
 class Known(Struct, frozen=True):
@@ -162,20 +165,20 @@ class Indexer:
 
         One that is over is: what it means as a whole takes its whole record, and that will not change any more.
         """
-        try:
-            source = self._source.source(entry.run_id)
-        except StoreError:
-            return True  # it was removed in this moment, or may not be read
-        if source.state != "live" or not _is_current(known.facts):
+        if entry.state != "live" or not _is_current(known.facts):
             return False
-        new = list(source.events(known.last_seq))
-        if not new:
-            return True
-        record = RunRecord(_Window(source, self._touched(known, new), new))
+        whole = cache(lambda: self._source.source(entry.run_id))
         try:
+            came = self._source.continued(entry.run_id, known.last_seq) or whole()
+            if came.state != "live":
+                return False
+            new = list(came.events(known.last_seq))
+            if not new:
+                return True
+            record = RunRecord(_Window(came, [*self._earlier(known, new, whole), *new], whole))
             rows = rows_of(known.run_key, record, known.last_seq, before=self._before(known, record))
             run = run_row(known.run_key, record, summary(record, going_on))
-        except CorruptRecord:
+        except StoreError:  # damaged, removed in this moment, or it may not be read
             return False
         facts = {**msgspec.json.decode(known.facts, type=dict[str, str]), **record.facts_versions()}
         progress = ProgressRow(
@@ -190,6 +193,8 @@ class Indexer:
         told_before = [row.step_id for row in rows.steps if row.first_seq is None or row.first_seq <= known.last_seq]
         if told_before:
             self._batch.retold.append((known.run_key, told_before))
+            over = [step_id for step_id in told_before if record.trace.steps[step_id].ended is not None]
+            self._batch.over.append((known.run_key, over))
         self._batch.replaced.append(known.run_key)
         self._add(one)
         return True
@@ -198,18 +203,38 @@ class Indexer:
         """What was told of a run, as far as that matters for what is new."""
         outer = {step.dispatched.parent for step in record.trace.steps.values()} - record.trace.steps.keys() - {0}
         paths = dict(self._all(statement("paths"), run_key=known.run_key, steps=sorted(outer))) if outer else {}
-        marks: dict[str, list[bytes]] = {"messages": [], "texts": []}
-        for of, mark in self._all(statement("marks"), run_key=known.run_key):
-            marks[of].append(mark)
-        return Before(paths, marks["messages"], marks["texts"])
+        return Before(paths, self._marks[known.run_key, "messages"], self._marks[known.run_key, "texts"])
 
-    def _touched(self, known: Known, new: Sequence[bytes]) -> Sequence[int]:
-        """The seqs of earlier events that are needed to tell the new ones."""
+    @cached_property
+    def _marks(self) -> Mapping[tuple[int, str], list[bytes]]:
+        """What of the runs that go on was told, in one question for all of them."""
+        found: dict[tuple[int, str], list[bytes]] = defaultdict(list)
+        for run_key, of, mark in self._all(statement("marks")):
+            found[run_key, of].append(mark)
+        return found
+
+    @cached_property
+    def _open(self) -> Mapping[int, list[tuple[int, int, bytes]]]:
+        """Seq, step and bytes of events of the runs that go on; the same."""
+        found: dict[int, list[tuple[int, int, bytes]]] = defaultdict(list)
+        for run_key, *event in self._all(statement("open_events")):
+            found[run_key].append(tuple(event))
+        return found
+
+    def _earlier(self, known: Known, new: Sequence[bytes], whole: Callable[[], Record]) -> list[bytes]:
+        """The earlier events that are needed to tell the new ones."""
         events = list(map(decode, new))
         begun = {event.step_id for event in events if isinstance(event, StepDispatched)}
-        touched = {event.step_id for event in events} - begun - {RUN_STEP}
-        found = self._all(statement("touched_events"), run_key=known.run_key, steps=sorted(touched))
-        return [seq for (seq,) in found if seq <= known.last_seq]
+        touched = {event.step_id for event in events} - begun | {RUN_STEP}
+        kept = [event for event in self._open[known.run_key] if event[1] in touched]
+        others = (
+            touched - {RUN_STEP} - {step_id for _, step_id, _ in kept}
+        )  # such as a step that got a note when it was over
+        if not others:
+            return [encoded for _, _, encoded in kept]
+        found = self._all(statement("events_of_steps"), run_key=known.run_key, steps=sorted(others))
+        seqs = {seq for seq, _, _ in kept}.union(seq for (seq,) in found if seq <= known.last_seq)
+        return list(whole().pick(sorted(seqs)))
 
     def _add(self, one: Told) -> None:
         progress = one.progress
@@ -241,8 +266,9 @@ class Indexer:
         try:
             self._delete(batch.forgotten, ("progress", *_ROWS))
             self._delete(batch.replaced, ("progress", "run_rows", "sum_rows"))
-            for key, steps in batch.retold:
-                connection.execute(statement("forget_steps"), {"run_key": key, "steps": list(steps)})
+            for what, some in (("forget_steps", batch.retold), ("forget_open_steps", batch.over)):
+                for key, steps in some:
+                    connection.execute(statement(what), {"run_key": key, "steps": list(steps)})
             for table in batch.lines.keys() - {"run_rows"}:
                 insert(connection, table, batch.lines[table])
             connection.execute(statement("add_sums"), {"run_keys": batch.keys})
@@ -298,6 +324,8 @@ class _Batch:
         """Runs that are told further."""
         self.retold: list[tuple[int, Sequence[int]]] = []
         """Their steps whose rows are written again."""
+        self.over: list[tuple[int, Sequence[int]]] = []
+        """Those of them that are over now."""
         self._rows = self._bytes = 0
 
     def add(self, one: Told) -> None:
@@ -317,18 +345,25 @@ class _Batch:
 class _Window:
     """A run of which only some events are looked at; the rest of it is as it is. A source of ``RunRecord``."""
 
-    def __init__(self, source: Record, earlier: Sequence[int], new: Sequence[bytes]) -> None:
-        self.run_id = source.run_id
-        self.state: Literal["live", "unsealed", "sealed"] = source.state
-        self.holes = source.holes
-        self.payload = source.payload
-        self._source = source
-        self._events = [*source.pick(earlier), *new]
+    def __init__(self, came: Record, events: Sequence[bytes], whole: Callable[[], Record]) -> None:
+        self.run_id = came.run_id
+        self.state: Literal["live", "unsealed", "sealed"] = came.state
+        self.holes = came.holes
+        self._came = came
+        self._events = events
+        self._whole = whole
 
     @property
     def damage(self) -> list[Damage]:
         """What is known to be damaged."""
-        return self._source.damage
+        return self._came.damage
+
+    def payload(self, digest: bytes) -> bytes:
+        """The data under a digest; most of what new events refer to came with them."""
+        try:
+            return self._came.payload(digest)
+        except CorruptRecord:
+            return self._whole().payload(digest)
 
     def events(self, after: int = 0) -> Iterator[bytes]:
         """The events that are looked at."""

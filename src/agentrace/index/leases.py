@@ -9,22 +9,21 @@ loop cannot get past a writer. The kernel takes both locks back from a process t
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
+from threading import Timer
 from typing import Final
 
 from agentrace.errors import StoreError
 
 GATE: Final = "index.gate"
 DATA: Final = "index.lock"
-_ASK_AGAIN: Final = 0.003
 _TOLD_AFTER: Final = 1.0
 
 Waiting = Callable[[], None]
-"""Told once, when another process has held the index for a second."""
+"""Told once, by another thread, when another process has held the index for a second."""
 
 
 def silent() -> None:
@@ -68,20 +67,17 @@ def _open(path: Path) -> int:
 
 
 def _take(fd: int, kind: int, waiting: Waiting) -> None:
-    """Wait for a lock. That it takes long is told once."""
-    start = time.monotonic()
-    while True:
+    """Wait for a lock, in the order of coming. That it takes long is told once."""
+    try:
+        flock(fd, kind | LOCK_NB)
+    except BlockingIOError:
+        long = Timer(_TOLD_AFTER, waiting)
+        long.daemon = True
+        long.start()
         try:
-            flock(fd, kind | LOCK_NB)
-        except BlockingIOError:
-            waited = time.monotonic() - start
-            if waited > _TOLD_AFTER:
-                waiting()
-                flock(fd, kind)
-                return
-            time.sleep(_ASK_AGAIN)
-        else:
-            return
+            flock(fd, kind)
+        finally:
+            long.cancel()
 
 
 def _let_go(fd: int) -> None:

@@ -23,7 +23,7 @@ _HALVES: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _REPLACEMENT: Final = "\ufffd".encode()
 _LONGEST: Final = 1 << 30
 """Bytes of one row that are read; a row is one object, and the reader wants to know how large one may be."""
-_SELECTED: Final = {"mark": "from_base64(mark)"}
+_SELECTED: Final = {name: f"from_base64({name})" for name in ("mark", "encoded")}
 """Columns that JSON has no word for."""
 _SUSPECT: Final = re.compile(rb'(?<!\\)":(?:-\d|\d{16,18}[,}]|[3-9]\d{18}|\d{20,})')
 """Negative numbers, counts of 10^15 and more, times after 2065."""
@@ -103,11 +103,17 @@ def readable(connection: duckdb.DuckDBPyConnection, table: str, data: Iterable[b
         yield f"SELECT {selected} FROM read_json('{path}', {form})"
 
 
+_types_known: Final[dict[str, dict[str, str]]] = {}
+"""By table: the type of each column; the same in every index, since one of another schema is never opened."""
+
+
 def _types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    found: list[Any] = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $table", {"table": table}
-    ).fetchall()
-    return dict(found)
+    if not _types_known:
+        asked = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+        found: list[Any] = connection.execute(asked).fetchall()
+        for of, name, kind in found:
+            _types_known.setdefault(of, {})[name] = kind
+    return _types_known[table]
 
 
 @contextmanager

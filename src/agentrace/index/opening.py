@@ -101,7 +101,7 @@ def _has_place(source: Store) -> bool:
 def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     root, before = source.root, freshness.last_pass(source.root)
     # Who has listed its runs before may lack those that have come since.
-    listed = _Listed(time.monotonic_ns(), Store(root) if source.is_listed else source)
+    listed = _listed(Store(root) if source.is_listed else source)
     wanted = listed.as_pass()
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
@@ -140,6 +140,11 @@ class _Listed(Struct, frozen=True):
         return freshness.this_pass(self.began, self.store.root, self.store.entries, self.store.reachable())
 
 
+def _listed(store: Store) -> _Listed:
+    store.go_on_from(freshness.came_to(store.root))
+    return _Listed(time.monotonic_ns(), store)
+
+
 def _index(
     listed: _Listed, before: freshness.Pass | None, wanted: freshness.Pass, watching: Watching
 ) -> Indexed | None:
@@ -160,7 +165,7 @@ def _bring_up_to_date(root: Path, watching: Watching, listed: _Listed | None = N
     duckdb = engine()
 
     for attempt in range(2):
-        listed = listed or _Listed(time.monotonic_ns(), Store(root))
+        listed = listed or _listed(Store(root))
         source, now = listed.store, listed.as_pass()
         connection = _writable(root)
         try:
@@ -177,7 +182,7 @@ def _bring_up_to_date(root: Path, watching: Watching, listed: _Listed | None = N
         finally:
             connection.close()  # whatever keeps the error must not keep the file
         try:
-            freshness.note(root, now, indexer.facts())
+            freshness.note(root, now, indexer.facts(), source.came_to())
         except OSError as error:
             raise database.unusable(root, error) from error
         return done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -10,18 +10,26 @@ from msgspec import Struct
 from agentrace.errors import AgentraceError
 from agentrace.events import (
     NO_VALUE,
+    RUN_STEP,
     AnyEvent,
+    EventsLost,
+    ExecutionAborted,
     Failure,
     Logged,
+    ReplayDiverged,
     StepCompleted,
     StepFailed,
     UnknownEvent,
+    WorkflowCompleted,
+    WorkflowDescribed,
+    WorkflowFailed,
+    WorkflowStarted,
     type_name,
 )
 from agentrace.fold import StepState, retries
 from agentrace.ids import format_run_id
 from agentrace.index.bodies import Teller, Told, json_text, preview
-from agentrace.index.rows import EventRow, MarkRow, MessageRow, RunRow, StepRow, TextRow, or_none
+from agentrace.index.rows import EventRow, MarkRow, MessageRow, OpenRow, RunRow, StepRow, TextRow, or_none
 from agentrace.query import (
     MEANT,
     Conversations,
@@ -36,6 +44,13 @@ from agentrace.query import (
 )
 
 _NOTHING: Final = StepMeaning()
+_OF_THE_RUN: Final = frozenset(
+    {
+        *(WorkflowStarted, WorkflowDescribed, WorkflowCompleted, WorkflowFailed),
+        *(ExecutionAborted, ReplayDiverged, EventsLost),
+    }
+)
+"""What a run as a whole is told by."""
 
 
 class Before(Struct, frozen=True):
@@ -60,6 +75,7 @@ class Rows(Struct):
     texts: list[TextRow] = []
     messages: list[MessageRow] = []
     marks: list[MarkRow] = []
+    open: list[OpenRow] = []
 
 
 def rows_of(
@@ -87,7 +103,19 @@ def rows_of(
         if last.get(step.id, 0) > after:
             meant = _meaning(record, step, meanings)
             reading.step(step, meant, first.get(step.id), last.get(step.id))
+    if record.live:
+        reading.rows.open += _open(run_key, record, after)
     return reading.rows
+
+
+def _open(run_key: int, record: RunRecord, after: int) -> Iterator[OpenRow]:
+    """The events beyond ``after`` that may be needed to tell what comes after them."""
+    steps = record.trace.steps
+    for event, encoded in zip(record.events, record.encoded(), strict=True):
+        if event.seq > after:
+            step = steps.get(event.step_id)
+            if type(event) in _OF_THE_RUN if event.step_id == RUN_STEP else step is not None and step.ended is None:
+                yield OpenRow(run_key, event.seq, event.step_id, encoded)
 
 
 def _meaning(record: RunRecord, step: StepState, known: Mapping[int, StepMeaning] | None) -> StepMeaning:

@@ -142,6 +142,15 @@ class MarkRow(Struct):
     mark: bytes
 
 
+class OpenRow(Struct):
+    """A row of ``open_rows``."""
+
+    run_key: int
+    seq: int
+    step_id: int
+    encoded: bytes
+
+
 class ArchiveRow(Struct):
     """A row of ``archive_rows``."""
 
@@ -167,6 +176,7 @@ TABLES: Final[dict[type[Struct], str]] = {
     TextRow: "text_rows",
     MessageRow: "message_rows",
     MarkRow: "mark_rows",
+    OpenRow: "open_rows",
     ArchiveRow: "archive_rows",
     ProgressRow: "progress",
 }

@@ -84,7 +84,8 @@ def untold(task: Task, why: str) -> Told:
 
 def told(run_id: bytes, rows: Rows, run: RunRow, progress: ProgressRow) -> Told:
     """Rows, ready to be written."""
-    kinds: list[Sequence[Struct]] = [rows.steps, rows.events, rows.texts, rows.messages, rows.marks, [run], [progress]]
+    kinds: list[Sequence[Struct]] = [rows.steps, rows.events, rows.texts, rows.messages, rows.marks]
+    kinds += [rows.open, [run], [progress]]
     lines = {TABLES[type(some[0])]: as_lines(some) for some in kinds if some}
     count = sum(map(len, kinds))
     return Told(run_id, progress, lines, len(rows.events), count)

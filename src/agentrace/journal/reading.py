@@ -18,8 +18,9 @@ from blake3 import blake3
 
 from agentrace.errors import CorruptRecord, RunNotFound
 from agentrace.journal.frames import Damage
-from agentrace.journal.lane_reading import Unsealed, glimpsed_runs, unsealed_runs
-from agentrace.journal.lanes import Place
+from agentrace.journal.lane_glancing import Look, Places, look
+from agentrace.journal.lane_reading import Unsealed, unsealed_runs
+from agentrace.journal.lanes import Place, lanes
 from agentrace.journal.run_directory import segment_paths, shown_name
 from agentrace.journal.sealed import Segment, open_segment
 from agentrace.journal.segment import UNKNOWN_CHAIN, Chunk, chain_start, chained
@@ -42,7 +43,10 @@ class Record:
     first seq that is not written yet. A record is for one thread at a time.
     """
 
-    def __init__(self, run_id: bytes, state: State, segments: Iterable[Segment], unsealed: Unsealed | None) -> None:
+    def __init__(
+        self, run_id: bytes, state: State, segments: Iterable[Segment], unsealed: Unsealed | None, after: int = 0
+    ) -> None:
+        """``after``: what is beyond this seq is all that there is."""
         self.run_id = run_id
         self.state: State = state
         self.holes: list[tuple[int, int]] = []
@@ -52,11 +56,11 @@ class Record:
         self._cache: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._chunks: list[tuple[Segment, Chunk]] = []
         self._tail: list[tuple[int, int, bytes]] = []
-        self._arrange(unsealed.events if unsealed else {})
+        self._after = after
+        self._arrange(unsealed.events if unsealed else {}, after + 1)
 
-    def _arrange(self, events: dict[int, tuple[int, bytes]]) -> None:
+    def _arrange(self, events: dict[int, tuple[int, bytes]], expected: int) -> None:
         """Put in order what there is, and see what is missing between."""
-        expected = 1
         for segment in self.segments:
             for chunk in segment.event_chunks(expected - 1):
                 if chunk.first > expected:
@@ -73,6 +77,13 @@ class Record:
                 self.holes.append((expected, first - 1))
             self._tail.append((max(first, expected), last, event))
             expected = last + 1
+
+    @property
+    def last(self) -> int:
+        """The last seq up to which it is known."""
+        if self._tail:
+            return self._tail[-1][1]
+        return self._chunks[-1][1].last if self._chunks else self._after
 
     @property
     def damage(self) -> list[Damage]:
@@ -196,27 +207,46 @@ class Record:
 class Snapshot:
     """A store that is read: for many runs, without looking through the lanes again for each."""
 
-    def __init__(self, root: Path, only: bytes | None = None) -> None:
+    def __init__(self, root: Path, only: bytes | None = None, before: Places | None = None) -> None:
+        """``before``: how far a list of runs that was made earlier had come, from where this one is to go on."""
         self._place = Place(root)
         self._only = only
+        self._before = before
+        self._seen = Look()
         self._unsealed: dict[bytes, Unsealed] | None = None
+        self._by_lane: dict[Path, dict[bytes, Unsealed]] = {}
 
     def runs(self) -> list[RunEntry]:
         """All runs there are now, the newest last (run ids sort by time). No sealed run is opened without need."""
-        glimpses = glimpsed_runs(self._place.root)
+        self._seen = look(self._place.root, self._before)
         sealed = set(sealed_runs(self._place.segments))
-        entries = [RunEntry(run_id, "sealed") for run_id in sealed - glimpses.keys()]
-        for run_id, run in glimpses.items():
+        entries = [RunEntry(run_id, "sealed") for run_id in sealed - self._seen.runs.keys()]
+        for run_id, run in self._seen.runs.items():
             live = run.living and not run.finished
             if live or run.filled or run_id in sealed:
                 up_to = 0 if live else self._sealed_up_to(run_id, run_id in sealed)
                 entries.append(RunEntry(run_id, _state(live, run.last, up_to)))
         return sorted(entries, key=lambda entry: entry.run_id)
 
+    @property
+    def places(self) -> Places:
+        """How far the lanes had come when the runs were listed."""
+        return self._seen.places
+
+    def continued(self, run_id: bytes, after: int) -> Record | None:
+        """What came of a live run beyond a seq, up to when the runs were listed; ``None`` where that is not known
+        without reading all of it.
+        """
+        news = self._seen.news.get(run_id)
+        if news is None or self._sealed_up_to(run_id, sealed=True) > after:
+            return None
+        record = Record(run_id, "live", (), news, after)
+        return record if record.last >= self._seen.runs[run_id].last else None
+
     def record(self, run_id: bytes) -> Record:
         """One run. Raises RunNotFound."""
         known = self._unsealed
-        unsealed = self._look(again=False).get(run_id)
+        unsealed = self._in_lanes(run_id)
         directory = self._place.segments / run_id.hex()
         if unsealed is None and known is not None and not segment_paths(directory):
             unsealed = self._look(again=True).get(run_id)  # it may have begun since
@@ -232,10 +262,21 @@ class Snapshot:
             record.note(damage)
         return record
 
+    def _in_lanes(self, run_id: bytes) -> Unsealed | None:
+        """What the lanes hold of a run; looked at before the segments are."""
+        seen = self._seen.runs.get(run_id) if self._unsealed is None else None
+        if seen is not None and seen.lane is not None:
+            if seen.lane not in self._by_lane:
+                self._by_lane[seen.lane] = unsealed_runs([seen.lane])
+            found = self._by_lane[seen.lane].get(run_id)
+            if found is not None:
+                return found
+        return self._look(again=False).get(run_id)
+
     def _look(self, *, again: bool) -> dict[bytes, Unsealed]:
-        """What the lanes hold; looked at before the segments are."""
+        """What all lanes hold."""
         if again or self._unsealed is None:
-            self._unsealed = unsealed_runs(self._place.root, self._only)
+            self._unsealed = unsealed_runs(lanes(self._place.root), self._only)
         return self._unsealed
 
     def _sealed_up_to(self, run_id: bytes, sealed: bool) -> int:

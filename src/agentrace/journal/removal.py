@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from agentrace.journal.disk import sync_directory
-from agentrace.journal.lane_reading import runs_in_file
+from agentrace.journal.lane_glancing import runs_in_file
 from agentrace.journal.lanes import Place, lane_files
 
 

@@ -52,6 +52,10 @@ class RunsSource(Protocol):
         """The encoded events and payloads of a run. Raises as ``record`` does."""
         ...
 
+    def continued(self, run_id: bytes, after: int) -> Record | None:
+        """What came of a live run beyond the seq ``after``; ``None`` where that takes its whole record to know."""
+        ...
+
     def problems(self, run_id: bytes) -> list[Problem]:
         """Everything in a run's record that is not as it was written. Raises ``RunNotFound``."""
         ...

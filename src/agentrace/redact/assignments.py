@@ -28,7 +28,7 @@ _COOKIES = Pattern(r"[\w!#$%&*+.^|~-]{1,64}=[^;,\s\"'\\]{1,4096}(?:;[ ]?[\w-]{1,
 _STOPS = Pattern(r"(\\*)([\"'`])|\n")
 _OUTER_END = Pattern(r"\"[ \t]{0,8}(?:[,}\]:\n]|\Z)")
 _ATTRIBUTE = Pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-_CONSTANT = Pattern(r"[A-Z][A-Z0-9_]*")
+_CONSTANT = Pattern(r"[A-Z][A-Z0-9_]*\Z")
 _DIGIT = Pattern(r"[0-9]")
 
 
@@ -189,8 +189,9 @@ def _is_bare_secret(value: str, before: str, key: _Key, meaning: Named) -> bool:
     """Prose and code have names and colons, too: a bare value must look like no word and no expression."""
     if not is_secret(meaning, value):
         return False
-    if before == "=" and _CONSTANT.fullmatch(key.name) and meaning.strength != "perhaps":
-        return len(value) >= 4  # a line of a shell or of an .env file
+    constant = _CONSTANT.search(key.name) if before == "=" and meaning.strength != "perhaps" else None
+    if constant is not None and named(constant[0]) is not None:
+        return len(value) >= 4  # a line of a shell or of an .env file, whatever the name is glued to
     if _ATTRIBUTE.fullmatch(value):
         return False
     least = 6 if meaning.strength == "password" else 8

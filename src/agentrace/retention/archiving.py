@@ -21,7 +21,7 @@ from agentrace import events, journal
 from agentrace.errors import StoreError
 from agentrace.index import Watching
 from agentrace.journal.disk import write_new
-from agentrace.journal.lane_reading import runs_in_lanes
+from agentrace.journal.lane_glancing import runs_in_lanes
 from agentrace.journal.lanes import Place
 from agentrace.query import Runs
 from agentrace.retention import columns, users

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from agentrace import events, journal
 from agentrace.errors import StoreError
-from agentrace.journal.lane_reading import runs_in_lanes
+from agentrace.journal.lane_glancing import runs_in_lanes
 from agentrace.journal.lanes import HIDDEN, Place, is_living, remove_lane
 from agentrace.journal.removal import delete, empty_trash, in_trash
 from agentrace.journal.segment import TEMPORARY

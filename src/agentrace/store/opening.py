@@ -9,9 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from blake3 import blake3
+
 from agentrace import events, journal
 from agentrace.errors import RunNotFound, StoreError, StoreVersion
 from agentrace.journal import Problem, RunEntry
+from agentrace.journal.lane_glancing import Looked, Places
 from agentrace.journal.lanes import Place
 from agentrace.journal.reading import open_sealed
 from agentrace.journal.run_directory import segment_paths
@@ -28,6 +32,11 @@ RECOVERY_SECONDS: Final = 5.0
 from there, and what is not sealed yet can be read all the same."""
 
 
+_DIGEST: Final = 16
+_encode_places: Final = msgspec.msgpack.encode
+_decode_places: Final = msgspec.msgpack.Decoder(dict[str, Looked]).decode
+
+
 class Store:
     """The runs of one directory, as they were when it was opened. For one thread at a time."""
 
@@ -38,6 +47,7 @@ class Store:
         self.root = root
         self.derived = Derived(root)
         """Where results that can be computed again are kept."""
+        self._before: Places | None = None
 
     @cached_property
     def _snapshot(self) -> journal.Snapshot:
@@ -47,7 +57,7 @@ class Store:
             journal.recover(self.root, tombstone=events.tombstone, timeout=RECOVERY_SECONDS)
             finish_removals(self.root, timeout=RECOVERY_SECONDS)
         try:
-            return journal.Snapshot(self.root)
+            return journal.Snapshot(self.root, before=self._before)
         except OSError as error:
             raise _unreadable(self.root, error) from error
 
@@ -63,6 +73,24 @@ class Store:
     def is_listed(self) -> bool:
         """Whether what is told of its runs is as of an earlier moment than now."""
         return "_snapshot" in self.__dict__
+
+    def go_on_from(self, came_to: bytes) -> None:
+        """List the runs from where an earlier list had come to, which told its ``came_to``. To be said before."""
+        digest, places = came_to[:_DIGEST], came_to[_DIGEST:]
+        if blake3(places).digest(_DIGEST) == digest:  # else it is damaged, and the list is made from the beginning
+            with contextlib.suppress(ValueError):
+                self._before = _decode_places(places)
+
+    def came_to(self) -> bytes:
+        """How far the list of the runs has come in what living processes write."""
+        places = _encode_places(self._snapshot.places)
+        return blake3(places).digest(_DIGEST) + places
+
+    def continued(self, run_id: bytes, after: int) -> journal.Record | None:
+        """What came of a live run beyond the seq ``after``, up to when the runs were listed; ``None`` where that takes
+        its whole record to know.
+        """
+        return self._snapshot.continued(run_id, after)
 
     @property
     def entries(self) -> list[RunEntry]:

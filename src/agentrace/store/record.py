@@ -136,6 +136,10 @@ class RunRecord:
         except (msgspec.DecodeError, RecursionError) as error:
             raise _undecodable(self.run_id, error) from error
 
+    def encoded(self) -> Iterator[bytes]:
+        """The same events, as they were recorded."""
+        return self._source.events()
+
     @cached_property
     def chain(self) -> bytes:
         """The head of the hash chain over all events (32 bytes): another one if any of them were."""

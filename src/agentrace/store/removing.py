@@ -12,7 +12,7 @@ import msgspec
 
 from agentrace import events, journal
 from agentrace.errors import StoreError
-from agentrace.journal.lane_reading import runs_in_lanes
+from agentrace.journal.lane_glancing import runs_in_lanes
 from agentrace.journal.removal import damaged_of, delete, empty_trash, in_trash, take_away
 from agentrace.journal.store_format import format_of
 from agentrace.store.derived import Derived

@@ -4,17 +4,20 @@
 -- What is indexed, and how far.
 SELECT run_key, run_id, state, stamp, last_seq, facts FROM progress;
 
--- name: touched_events
--- The events, among those that are indexed, of steps that something new belongs to; and what the run itself is told by.
-SELECT seq FROM event_rows
-WHERE run_key = $run_key AND (
-    step_id IN (SELECT unnest($steps))
-    OR step_id = 0 AND type IN (
-        'WorkflowStarted', 'WorkflowDescribed', 'WorkflowCompleted', 'WorkflowFailed', 'ExecutionAborted',
-        'ReplayDiverged', 'EventsLost'
-    )
-)
-ORDER BY seq;
+-- name: open_events
+-- The events of runs that go on that may be needed to tell what comes.
+SELECT run_key, seq, step_id, encoded FROM open_rows ORDER BY run_key, seq;
+
+-- name: forget_open_rows
+DELETE FROM open_rows WHERE run_key IN (SELECT unnest($run_keys));
+
+-- name: forget_open_steps
+-- The events of steps that are over now.
+DELETE FROM open_rows WHERE run_key = $run_key AND step_id IN (SELECT unnest($steps));
+
+-- name: events_of_steps
+-- The events, among those that are indexed, of these steps.
+SELECT seq FROM event_rows WHERE run_key = $run_key AND step_id IN (SELECT unnest($steps)) ORDER BY seq;
 
 -- name: paths
 -- Where in the program these steps are.
@@ -46,8 +49,8 @@ DELETE FROM message_rows WHERE run_key IN (SELECT unnest($run_keys));
 DELETE FROM mark_rows WHERE run_key IN (SELECT unnest($run_keys));
 
 -- name: marks
--- What of a run that goes on was told.
-SELECT of, mark FROM mark_rows WHERE run_key = $run_key;
+-- What of the runs that go on was told.
+SELECT run_key, of, mark FROM mark_rows;
 
 -- name: forget_sum_rows
 DELETE FROM sum_rows WHERE run_key IN (SELECT unnest($run_keys));

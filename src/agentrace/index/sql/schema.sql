@@ -28,6 +28,14 @@ CREATE TABLE mark_rows (
     mark            BLOB NOT NULL           -- 16 bytes
 );
 
+-- Of runs that go on: the events that will be asked for again, of the run itself and of steps that are not over.
+CREATE TABLE open_rows (
+    run_key         UINTEGER NOT NULL,
+    seq             UBIGINT NOT NULL,
+    step_id         UBIGINT NOT NULL,       -- 0 for the run itself
+    encoded         BLOB NOT NULL           -- the event as it was recorded
+);
+
 -- Where runs are that are archived.
 CREATE TABLE archive_rows (
     run_id          UUID NOT NULL,
