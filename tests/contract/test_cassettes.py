@@ -176,6 +176,24 @@ def test_calls_at_once_are_answered_in_whatever_order_they_are_made(tmp_path: Pa
     assert [text.partition(":")[0] for text in session.caveats] == ["IMPORTED"]
 
 
+def test_order_is_neither_checked_nor_waited_for(tmp_path: Path) -> None:
+    cassette = tmp_path / "cassette.yaml"
+    paths = ["/packed", "/bytes", "/events"]
+
+    def asks(url: str) -> list[Any]:
+        return [httpx.get(f"{url}{path}").content for path in paths]
+
+    with FarEnd(programs.service()).serve() as url, vcr.use_cassette(str(cassette)):
+        seen = asks(url)
+    cassette.with_suffix(".url").write_text(url)
+    paths.reverse()
+    with imported(cassette):
+        backwards, session = again(cassette, asks)
+
+    assert backwards == seen[::-1]
+    assert [text.partition(":")[0] for text in session.caveats] == ["IMPORTED"]
+
+
 def test_equal_requests_are_answered_in_the_cassettes_order_and_that_is_said(tmp_path: Path) -> None:
     cassette = tmp_path / "cassette.yaml"
     answers = (Canned(b"[1]"), Canned(b"[2]"), Canned(b"[3]"))
