@@ -8,6 +8,7 @@ AgentraceError
 │   ├── CorruptRecord  bytes on disk that are not what was written
 │   ├── StoreVersion   a store of a format that this agentrace does not know
 │   └── TraceFileError a trace file that cannot be read, written or imported
+├── CassetteError      a cassette of another recorder that cannot be imported
 ├── RecordingFailed    only with on_error="raise": the run may not go on unrecorded
 ├── ValueUndecodable   a recorded value that this program cannot rebuild
 └── ReplayError        a replay that cannot start
@@ -82,6 +83,12 @@ class TraceFileError(StoreError):
     """A trace file that cannot be read, written or imported."""
 
     slug = "trace-file"
+
+
+class CassetteError(AgentraceError):
+    """A cassette of another recorder that cannot be imported."""
+
+    slug = "cassette"
 
 
 class RecordingFailed(AgentraceError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
@@ -46,6 +46,10 @@ def answered_kind(kind: str, replay: str) -> bool:
     return replay == "answer" or (not replay and kind in BOUNDARIES)
 
 
+IMPORT: Final = "import"
+"""The ``mode`` of runs that another recorder recorded."""
+
+
 class Part(Struct, frozen=True, array_like=True):
     """A struct inside an event."""
 
@@ -54,7 +58,8 @@ class Origin(Part, frozen=True):
     """Where a run came from, if it is not a live one."""
 
     mode: str = "live"
-    """``live``, ``replay`` or ``fork``."""
+    """``live``, ``replay`` or ``fork``; ``import`` where it was made from what another recorder kept of a wire: then
+    nothing of it tells where in the program a call was made, when it ended, or how the program did."""
     source_run_id: bytes = b""
     """The run whose record was used (16 bytes), empty for a live run."""
     source_digest: bytes = b""
@@ -63,6 +68,11 @@ class Origin(Part, frozen=True):
     """Step of the source from which something was changed; 0 if nothing was."""
     overrides: Value = NO_VALUE
     """What was changed, as a canonical mapping."""
+
+    @property
+    def imported(self) -> bool:
+        """Whether only requests and answers are known."""
+        return self.mode == IMPORT
 
 
 class Parent(Part, frozen=True):

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "to-test": "Write a run as a test and its trace file.",
     "export": "Write runs into one file.",
     "import": "Take the runs of a file into the store.",
+    "import-vcr": "Make runs of vcrpy's cassettes.",
     "rm": "Remove runs.",
     "gc": "Remove what is left over, and no run.",
     "archive": "Move runs into an archive, where they stay listed.",
@@ -47,7 +48,7 @@ COMMANDS: Final = {
     "completion": "Print what lets a shell complete commands, options and runs.",
 }
 """Every command with what it does, in the order of the help. Its module has its name and defines ``command``."""
-_MODULES: Final = {"import": "import_", "to-test": "to_test", "gc": "gc_"}
+_MODULES: Final = {"import": "import_", "import-vcr": "import_vcr", "to-test": "to_test", "gc": "gc_"}
 """Modules whose command's name is none that a module may have."""
 
 INTERRUPTED: Final = 130

@@ -36,7 +36,9 @@ def head_lines(tree: Tree, to: Terminal) -> Iterator[str]:
         yield f"started by run {run.parent.run_id.hex()[:12]}{where}"
     if started is not None and 0 < started.sample_rate < 1:
         yield f"sampled at {started.sample_rate:.3g}: runs like it that were left out are not in the store"
-    if run.origin.mode != "live":
+    if run.origin.imported:
+        yield "imported: not a recording of the program itself"
+    elif run.origin.mode != "live":
         verdict = run.replay.replace("_", " ") or "not finished"
         yield f"{run.origin.mode} of run {run.origin.source_run_id.hex()[:12]}: {plain(verdict)}"
         yield from _points(_replay_caveats(tree), to)

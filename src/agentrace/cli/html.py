@@ -98,7 +98,9 @@ def _remarks(tree: Tree, *, payloads: bool) -> Iterator[tuple[str, str]]:
         yield "warn", "nothing was recorded: the program made no call that agentrace knows"
     if run.lost:
         yield "warn", f"{counted(run.lost, 'event')} could not be recorded"
-    if run.origin.mode != "live":
+    if run.origin.imported:
+        yield "soft", "imported: not a recording of the program itself"
+    elif run.origin.mode != "live":
         verdict = run.replay.replace("_", " ") or "not finished"
         yield "soft", f"{run.origin.mode} of run {run.origin.source_run_id.hex()[:12]}: {verdict}"
         if run.diverged is not None and payloads:

@@ -10,6 +10,7 @@ from agentrace.cli.drawing import tokens_text
 from agentrace.cli.escaping import cells, plain
 from agentrace.cli.terminal import Terminal
 from agentrace.cli.units import age, counted, duration
+from agentrace.events import IMPORT
 from agentrace.query import Listed, Summary
 
 SHORTEST_ID = 8
@@ -140,7 +141,9 @@ def _line(row: Sequence[str], widths: Mapping[int, int], to: Terminal, colours: 
 def _note(entry: Listed, first: str, digits: int) -> str:
     run = entry.summary
     parts = [first] if first else []
-    if run.mode != "live":
+    if run.mode == IMPORT:
+        parts.append("imported")
+    elif run.mode != "live":
         verdict = f": {run.verdict.replace('_', ' ')}" if run.verdict else ""
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
     below = [counted(n, what) for n, what in ((entry.processes, "process"), (entry.jobs, "job")) if n]

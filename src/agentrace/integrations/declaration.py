@@ -171,6 +171,39 @@ class Reader(Protocol):
         ...
 
 
+class Sent(Struct, frozen=True):
+    """A request as it went over a wire."""
+
+    method: str
+    path: str
+    """Without the query."""
+    query: str
+    headers: Mapping[str, str]
+    """By name in lower case."""
+    content: bytes
+
+
+class ReadBack(Struct, frozen=True):
+    """The call that a client was making when it sent a request."""
+
+    request: Request
+    attempt: int
+    """How many requests the client had made for the same call before; -1 where the request does not tell."""
+
+
+class Sender(Protocol):
+    """Knows a client's requests again where only the wire was recorded."""
+
+    def read_back(self, sent: Sent) -> ReadBack | None:
+        """The call behind a request, as the client's :class:`Reader` would have read it; ``None`` if it is not one of
+        this client's, or the wire does not tell what was called."""
+        ...
+
+    def raised(self, status: int, body: bytes) -> tuple[str, str]:
+        """Of a status that the client raises for: ``module:qualname`` of the exception, and its message."""
+        ...
+
+
 class Shape(Struct, frozen=True):
     """A request by which anybody may ask for what a library asks for, over any wire and from any host."""
 
@@ -198,6 +231,8 @@ class Integration(Struct, frozen=True):
     offered: OfferedIn = _no_tools
     credentials: Mapping[str, str] = {}
     """Environment variables that a client insists on, with a value for replays, where nothing is sent."""
+    sender: Sender | None = None
+    """``None`` where its requests cannot be told from others."""
     shapes: Sequence[Shape] = ()
     """What its provider's calls look like where no library is known that makes them; the first that fits."""
     signed_in_by: Sequence[str] = ()

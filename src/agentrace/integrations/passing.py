@@ -129,10 +129,13 @@ def _begun(recording: process.Recording, asked: Outgoing) -> Step | None:
         if recording.tools_offered is not None and speaks is not None:
             recording.offer(speaks.offered(meant[1]))
         return begin(*meant, 4)
+    return begin(*bare(asked, recording.flow().run.redactor.url(asked.url)), 4)
+
+
+def bare(asked: Outgoing, clean: str) -> tuple[Spec, Any]:
+    """What is known of a call that is a request and nothing more, and its input; ``clean``: the URL, redacted."""
     name, operation = f"{asked.method} {asked.host}{asked.path}", f"{asked.method} {asked.path}"
-    clean = recording.flow().run.redactor.url(asked.url)
-    told = {"method": asked.method, "url": clean, "body": asked.told}
-    return begin(Spec("tool", name, operation, asked.wire), told, 4)
+    return Spec("tool", name, operation, asked.wire), {"method": asked.method, "url": clean, "body": asked.told}
 
 
 def replaying() -> bool:

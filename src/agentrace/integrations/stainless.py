@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
+import msgspec
 from msgspec import Struct
 
-from agentrace.integrations.declaration import Request
+from agentrace.integrations.declaration import ReadBack, Request, Sent
 
 
 class StainlessReader(Struct, frozen=True):
@@ -34,6 +36,75 @@ class StainlessReader(Struct, frozen=True):
     def no_wait(self, owner: Any) -> Mapping[str, Callable[[Any], Any]]:
         """The wait is chosen as ever, by chance, from the generator that the program uses too; and is none."""
         return {_CHOOSING: _chosen_and_left_out} if hasattr(owner, _CHOOSING) else {}
+
+
+class StainlessSender(Struct, frozen=True):
+    """Knows the requests of one such client again, by the name it gives itself and the paths that it asks for."""
+
+    package: str
+    """Its module, whose exceptions it raises."""
+    named: str
+    """What the names of its classes have in common, which is how its ``User-Agent`` begins."""
+    reader: StainlessReader
+
+    def read_back(self, sent: Sent) -> ReadBack | None:
+        """The call behind a request; ``None`` for paths that a client of another cloud makes up only as it sends."""
+        client, slash, _ = sent.headers.get("user-agent", "").partition("/Python")
+        rest = self._rest(sent.path)
+        if not slash or self.named not in client or rest is None:
+            return None
+        path = f"{self.reader.root}{rest}"
+        kind = next((kind for end, kind in self.reader.kinds.items() if path.endswith(end)), "tool")
+        body = _json(sent.content)
+        streamed = ":stream" if isinstance(body, dict) and body.get("stream") is True else ""
+        retries = sent.headers.get(_RETRIES, "")
+        told = _told(sent, path, body)
+        return ReadBack(Request(kind, f"{rest}{streamed}", told), int(retries) if retries.isdecimal() else -1)
+
+    def raised(self, status: int, body: bytes) -> tuple[str, str]:
+        """The exception for a status, which says what the body says."""
+        name = _ERRORS.get(status, "InternalServerError" if status >= _FAULTS else "APIStatusError")
+        told = _json(body)
+        text = body.decode("utf-8", "replace").strip() if told is None else ""
+        return f"{self.package}:{name}", text or f"Error code: {status}" + ("" if told is None else f" - {told}")
+
+    def _rest(self, path: str) -> str | None:
+        """What of a path comes after the client's base URL, whoever serves it; ``None`` if that cannot be told."""
+        known = next((end for end in self.reader.kinds if path.endswith(end)), None)
+        if known is not None:
+            return known.strip("/")
+        _, root, rest = path.partition("/v1/")
+        return rest.strip("/") if root else None
+
+
+_RETRIES: Final = "x-stainless-retry-count"
+_FAULTS: Final = 500
+"""The first status that says the server is at fault."""
+_ERRORS: Final = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+}
+
+
+def _told(sent: Sent, path: str, body: Any) -> Any:
+    """The input that ``_input`` tells, but for what the wire does not: a form's fields, and types in the query."""
+    query = {"$query": dict(parse_qsl(sent.query, keep_blank_values=True))} if sent.query else {}
+    if isinstance(body, dict):
+        return {**body, **query}
+    content = {} if body is None else {"$body": body}
+    return {"$method": sent.method.lower(), "$path": path, **query, **content}
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return msgspec.json.decode(content) if content else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 _CHOOSING: Final = "_calculate_retry_timeout"

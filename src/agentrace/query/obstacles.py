@@ -23,6 +23,11 @@ _MAY_DESCRIBE: Final = re.compile(b"[%c%c]" % (tags.PAYLOAD, tags.OPAQUE))
 _SHOWN: Final = 5
 _SHARED: Final = "several tasks or threads shared a flow, or trio or gevent chose whose turn it was"
 
+_FROM_A_CASSETTE: Final = (
+    "it was imported from a cassette, which does not tell where in the program calls were made, nor how they were"
+    " ordered: a replay finds them by what they ask for"
+)
+
 
 class Replayable(Struct, frozen=True):
     """What stands in the way of an exact replay."""
@@ -77,6 +82,8 @@ def _not_recorded(record: RunRecord, _: Sequence[StepState], calls: Sequence[Inf
     missing = {} if described is None else described.missing_tools
     for name, count in tools.items():
         advice = missing.get(name, f"record with --tools {name}")
+        if record.trace.run.origin.imported:
+            advice = "a cassette holds no functions, so it runs again on a replay"
         yield f"the tool {name} ran {_times(count)} without being recorded: {advice}"
     if described is not None:
         yield from described.unsupported
@@ -129,13 +136,29 @@ _OBSTACLES: Final[tuple[_Look, ...]] = (
 
 def _hash_seed(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
     started = record.trace.run.started
-    if started is None or not started.hash_seed:
+    if started is None or not (started.hash_seed or started.origin.imported):
         yield "the hash seed is unknown, so sets may iterate otherwise: record with `agentrace run`"
 
 
-def _timing(_: RunRecord, answered: Sequence[StepState], __: Sequence[Inferred]) -> Iterator[str]:
+def _imported(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:
+    if not record.trace.run.origin.imported:
+        return
+    yield _FROM_A_CASSETTE
+    alike: dict[tuple[str, bytes], list[StepState]] = {}
+    for step in answered:
+        alike.setdefault((f"{step.name} {step.dispatched.operation}", bytes(step.dispatched.input)), []).append(step)
+    for steps in alike.values():
+        if len(steps) > 1 and len({_received(record, step) for step in steps}) > 1:
+            yield f"{_steps(steps)} asked for the same: a replay hands their answers out in the cassette's order"
+
+
+def _received(record: RunRecord, step: StepState) -> bytes:
+    return b"".join(piece for exchange in record.exchanges(step.id) for piece in exchange.body)
+
+
+def _timing(record: RunRecord, answered: Sequence[StepState], _: Sequence[Inferred]) -> Iterator[str]:
     shared = [step for step in answered if step.dispatched.shared]
-    if shared:
+    if shared and not record.trace.run.origin.imported:
         yield f"the order of {_steps(shared)} was a matter of timing: {_SHARED}"
 
 
@@ -163,7 +186,7 @@ def _own_faults(record: RunRecord, _: Sequence[StepState], __: Sequence[Inferred
         yield f"agentrace itself failed {_times(ended.faults)} while it recorded"
 
 
-_CAVEATS: Final[tuple[_Look, ...]] = (_hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
+_CAVEATS: Final[tuple[_Look, ...]] = (_imported, _hash_seed, _timing, _arguments, _types, _redacted, _own_faults)
 
 
 def _is_described(record: RunRecord, chunk: Chunk) -> bool:

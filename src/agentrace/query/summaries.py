@@ -37,7 +37,7 @@ class Summary(Struct, frozen=True):
     sample_rate: float = 1.0
     """The share of root runs like it that were written, 0 to 1."""
     mode: str = "live"
-    """``live``, ``replay`` or ``fork``."""
+    """``live``, ``replay``, ``fork`` or ``import``."""
     source: bytes = b""
     """Of a replay or fork: the run whose record was used."""
     verdict: str = ""

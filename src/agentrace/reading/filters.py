@@ -19,7 +19,7 @@ RunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "abo
 """How a run is: ``interrupted`` if its process died, ``unreadable`` if its record cannot be read."""
 StepStatus: TypeAlias = Literal["running", "ok", "failed", "cancelled", "interrupted"]
 """How a step is: ``interrupted`` if its run ended, or died, before it did."""
-Mode: TypeAlias = Literal["live", "replay", "fork"]
+Mode: TypeAlias = Literal["live", "replay", "fork", "import"]
 """Where a run came from."""
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 """Whose a message is."""

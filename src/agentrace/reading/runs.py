@@ -80,7 +80,7 @@ class Run:
 
     @property
     def mode(self) -> str:
-        """``live``, ``replay`` or ``fork``."""
+        """``live``, ``replay``, ``fork`` or ``import``."""
         return self._content.summary.mode
 
     @property

@@ -112,6 +112,11 @@ def flow_key(step: Step) -> str:
     return f"{step.outer.step_path}|{step.outer.path}"
 
 
+def asked_of(step: Step) -> tuple[str, str, str]:
+    """Kind, name and operation of a live call, as :class:`Call` tells them."""
+    return step.spec.kind, step.spec.name, step.spec.operation
+
+
 def _values(record: RunRecord) -> dict[str, list[Value]]:
     steps = record.trace.steps
     found: dict[str, list[Value]] = defaultdict(list)

@@ -34,6 +34,8 @@ class Circumstances(Struct, frozen=True):
     hash_seed_differs: bool = False
     shared: bool = False
     """Whether the order of some of the recorded calls was a matter of timing."""
+    imported: bool = False
+    """Whether the record was made of a cassette."""
 
 
 class _Volatile(Struct, frozen=True):
@@ -104,6 +106,12 @@ def likely_cause(code: str, recorded: Any, live: Any, known: Circumstances) -> t
                 f"{seed}: a set, perhaps",
                 "sort what is taken from a set; `agentrace run` makes the hash seed known",
             )
+    if known.imported:
+        return (
+            "the request is not among the cassette's",
+            "recorders that compare methods and URLs answer it all the same",
+            "record the cassette again with the program and the libraries of today",
+        )
     return (
         "unknown: the code and the input are the recorded ones, as far as that is known",
         "",

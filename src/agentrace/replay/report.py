@@ -70,6 +70,7 @@ CODES: Final[Sequence[tuple[str, str]]] = (
     ("of it is lost", "RECORD_INCOMPLETE"),
     ("of it are lost", "RECORD_INCOMPLETE"),
     ("(privacy_risk)", "PRIVACY_RISK"),
+    ("was imported from a cassette", "IMPORTED"),
 )
 """What a caveat says, and its code."""
 
@@ -118,7 +119,7 @@ def told_divergence(
     if expected is not None and record is not None:
         what = "expected" if step is not None else "next recorded"
         given = counting(input_of(record, expected.state), ignored)
-        lines += [f"  {what}: {_told(expected)} at {_site(expected)}", _shown(given)]
+        lines += [f"  {what}: {_told(expected)}{_site(expected)}", _shown(given)]
     if step is not None:
         lines += [f"  observed: {step.spec.kind} {step.spec.name} (step {step.id}) in {step.path}", _shown(live)]
     asked = None if step is None else (step.spec.kind, step.spec.name)
@@ -142,7 +143,8 @@ def _told(call: Call) -> str:
 
 
 def _site(call: Call) -> str:
-    return call.state.dispatched.call_site
+    site = call.state.dispatched.call_site
+    return f" at {site}" if site else ""
 
 
 def _shown(value: Any, limit: int = 600) -> str:

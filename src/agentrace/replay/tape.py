@@ -22,12 +22,13 @@ from agentrace.capture.recorded import requests_left
 from agentrace.capture.step import Step
 from agentrace.errors import ReplayDivergence, ValueUndecodable
 from agentrace.events import Failure
-from agentrace.replay.calls import Call, Taped, Value, alike, closing_error, flow_key
+from agentrace.replay.calls import Call, Taped, Value, alike, asked_of, closing_error, flow_key
 from agentrace.replay.causes import Circumstances
 from agentrace.replay.codecs import NotDecoded, decoded, read
 from agentrace.replay.differences import differences
 from agentrace.replay.draws import Draws
 from agentrace.replay.failures import rebuilt
+from agentrace.replay.imported import PLACE, alike_on_the_wire, brought_up, executed
 from agentrace.replay.manner import Manner
 from agentrace.replay.order import Turnstile
 from agentrace.replay.report import UNKNOWN, Found, nearest, told_divergence
@@ -74,6 +75,8 @@ class ExactTape:
         whole: bool = True,
     ) -> None:
         self._source = source
+        self._imported = source is not None and source.record.trace.run.origin.imported
+        self._alike_as = alike_on_the_wire if self._imported else alike
         self._live = live
         self._manner = manner
         self._circumstances = circumstances
@@ -97,7 +100,7 @@ class ExactTape:
         self.latched: Divergence | None = None
         self.found: list[Divergence] = []
         """All divergences, the first of them first."""
-        ordered = source is not None and manner.order == "recorded"
+        ordered = source is not None and manner.order == "recorded" and not self._imported
         self._turnstile = Turnstile(source.order, self._order_relaxed, self._hung) if ordered and source else None
 
     # -- what capture tells and asks -----------------------------------------------------------------------------
@@ -126,7 +129,10 @@ class ExactTape:
         with self._lock:
             if self.latched is not None and not self._manner.observe:
                 raise self._again()
-            cursor = self._cursors.get(flow_key(step), [])
+            if self._imported and not step.spec.integration:
+                self.caveat(executed(step))
+                return None
+            cursor = self._cursor(step)
             expected = cursor[-1] if cursor else None
             problem = None if expected is not None and self._is(expected, step) else self._mismatch(cursor, step)
             if problem is None:
@@ -139,6 +145,12 @@ class ExactTape:
         if self._turnstile is not None:
             self._turnstile.began(expected.id)
         return self._answer_of(expected, step)
+
+    def _cursor(self, step: Step) -> list[Call]:
+        """The recorded calls that are left where a live one is made; the last of them is next."""
+        if not self._imported:
+            return self._cursors.get(flow_key(step), [])
+        return brought_up(self._cursors.get(PLACE, []), asked_of(step), lambda call: self._is_asked(call, step))
 
     def timers(self, loop: Any) -> LoopTimers | None:
         """What becomes of the timers of an event loop; ``None`` if they stay as they are."""
@@ -238,18 +250,12 @@ class ExactTape:
 
     def _is(self, expected: Call, step: Step) -> bool:
         """Whether a live call is the recorded one, which has to have an end."""
-        spec = step.spec
-        if expected.asked != (spec.kind, spec.name, spec.operation):
-            return False
-        recorded = expected.state.dispatched.input
-        if bytes(recorded) != bytes(step.input) and not self._alike(recorded, step.input, spec.ignore):
-            return False
-        return bool(expected.ended) or self._source is None or self._source.over
+        return self._is_asked(expected, step) and (bool(expected.ended) or self._source is None or self._source.over)
 
     def _alike(self, recorded: Raw, live: Raw, ignored: Sequence[str] = ()) -> bool:
         assert self._source is not None
         told, given = self._source.record.values.json(recorded), self._live.json(live)
-        return alike(counting(told, ignored), counting(given, ignored))
+        return self._alike_as(counting(told, ignored), counting(given, ignored))
 
     def _mismatch(self, cursor: list[Call], step: Step) -> Found:
         """What a call is that is not the one under its cursor; the cursors are left where they are."""
@@ -277,11 +283,10 @@ class ExactTape:
         return Found("CALL_EXTRA" if skipped is None else "CALL_MISSING", expected, skipped)
 
     def _is_asked(self, call: Call, step: Step) -> bool:
-        spec = step.spec
-        if call.asked != (spec.kind, spec.name, spec.operation):
+        if call.asked != asked_of(step):
             return False
         recorded = call.state.dispatched.input
-        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input, spec.ignore)
+        return bytes(recorded) == bytes(step.input) or self._alike(recorded, step.input, step.spec.ignore)
 
     def _go_on_after(self, found: Found, step: Step) -> Call:
         """Tell a mismatch; return what answers all the same, or raise."""
@@ -318,8 +323,7 @@ class ExactTape:
             live, near = None, []
             if step is not None:
                 live = counting(self._live.json(step.input), step.spec.ignore)
-                asked = (step.spec.kind, step.spec.name, step.spec.operation)
-                near = [] if self._source is None else nearest(self._source, asked, live, step.path)
+                near = [] if self._source is None else nearest(self._source, asked_of(step), live, step.path)
             return told_divergence(headline, found, self._source, step, live, self._circumstances, near=near)
 
     def _order_relaxed(self, what: str) -> None:

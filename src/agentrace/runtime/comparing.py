@@ -21,13 +21,16 @@ def circumstances(source: RunRecord, redactor: Redactor) -> Circumstances:
         changed_modules=lambda: changed_modules(source),
         incomplete=run.ended is None or bool(run.lost or source.holes),
         hash_seed_differs=started is not None and started.hash_seed != surroundings.hash_seed(),
-        shared=any(step.dispatched.shared for step in source.trace.steps.values()),
+        shared=not run.origin.imported and any(step.dispatched.shared for step in source.trace.steps.values()),
+        imported=run.origin.imported,
     )
 
 
 def entry_differences(source: RunRecord, redactor: Redactor) -> list[str]:
     """How command line and standard input differ from the recorded ones, each as a sentence."""
     found: list[str] = []
+    if source.trace.run.origin.imported:
+        return found
     started, described = source.trace.run.started, source.trace.run.described
     argv = redactor.argv(surroundings.argv())[1:]  # the first is where the interpreter is
     if started is not None and started.argv[1:] != argv:
@@ -50,7 +53,7 @@ def changed_modules(source: RunRecord) -> list[str]:
 def other_end(source: RunRecord, ending: Ending) -> tuple[str, str] | None:
     """Code and report, if this program ended otherwise than the recorded one; ``None`` if it did not."""
     run = source.trace.run
-    if run.ended is None or run.aborted is not None:
+    if run.ended is None or run.aborted is not None or run.origin.imported:
         return None
     error, recorded = ending.error(), run.failure
     if error is not None:

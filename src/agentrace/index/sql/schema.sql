@@ -61,7 +61,7 @@ CREATE TABLE run_rows (
     project         VARCHAR,
     operator        VARCHAR,                -- who or what triggered it
     tags            VARCHAR[],
-    mode            VARCHAR NOT NULL,       -- live, replay, fork
+    mode            VARCHAR NOT NULL,       -- live, replay, fork, import
     source_run_id   UUID,                   -- of a replay or fork: the run whose record was used
     verdict         VARCHAR,                -- of a replay: exact, exact_with_caveats, diverged
     parent_run_id   UUID,                   -- the run that started its process, or sent its job

@@ -8,7 +8,7 @@ from typing import Any, Final
 from agentrace.integrations.anthropic_messages import asked, messages, of_blocks
 from agentrace.integrations.declaration import Dialogue, Facts, Integration, Message, Shape, ToolResult, Usage
 from agentrace.integrations.reading import count, mappings, parsed
-from agentrace.integrations.stainless import StainlessReader
+from agentrace.integrations.stainless import StainlessReader, StainlessSender
 
 
 def facts(request: Any, responses: Sequence[Any]) -> Facts:
@@ -123,15 +123,18 @@ def _written(usage: Mapping[str, Any]) -> int:
     return count(usage, "cache_creation_input_tokens") or apart
 
 
+_READER: Final = StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/")
+
 INTEGRATION = Integration(
     name="anthropic",
     requires="anthropic>=0.40,<3",
     targets=("anthropic._base_client:SyncAPIClient.request", "anthropic._base_client:AsyncAPIClient.request"),
-    reader=StainlessReader(kinds={"/messages": "model", "/complete": "model"}, root="/v1/"),
+    reader=_READER,
     facts=facts,
     facts_version="2",
     dialogue=Dialogue(asked, messages, answer),
     offered=offered,
+    sender=StainlessSender("anthropic", "Anthropic", _READER),
     shapes=(Shape("/messages", {"model": (str,), "messages": (list,), "max_tokens": (int,)}),),
     credentials={"ANTHROPIC_API_KEY": "replayed-without-a-key"},
     signed_in_by=("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentrace.integrations.declaration import Dialogue, Facts, Integration, Message, Shape, ToolResult, Usage
 from agentrace.integrations.openai_messages import arrived, asked, messages, of_choices, of_output
 from agentrace.integrations.reading import count, mappings, media
-from agentrace.integrations.stainless import StainlessReader
+from agentrace.integrations.stainless import StainlessReader, StainlessSender
 
 
 def facts(request: Any, responses: Sequence[Any]) -> Facts:
@@ -114,28 +114,31 @@ def _usage(usage: Mapping[str, Any], incoming: str, outgoing: str) -> Usage:
     )
 
 
+_READER: Final = StainlessReader(
+    kinds={
+        "/chat/completions": "model",
+        "/completions": "model",
+        "/responses": "model",
+        "/embeddings": "embedding",
+        "/moderations": "model",
+        "/images/generations": "model",
+        "/images/edits": "model",
+        "/audio/speech": "model",
+        "/audio/transcriptions": "model",
+        "/audio/translations": "model",
+    }
+)
+
 INTEGRATION = Integration(
     name="openai",
     requires="openai>=1.40,<4",
     targets=("openai._base_client:SyncAPIClient.request", "openai._base_client:AsyncAPIClient.request"),
-    reader=StainlessReader(
-        kinds={
-            "/chat/completions": "model",
-            "/completions": "model",
-            "/responses": "model",
-            "/embeddings": "embedding",
-            "/moderations": "model",
-            "/images/generations": "model",
-            "/images/edits": "model",
-            "/audio/speech": "model",
-            "/audio/transcriptions": "model",
-            "/audio/translations": "model",
-        }
-    ),
+    reader=_READER,
     facts=facts,
     facts_version="2",
     dialogue=Dialogue(asked, messages, answer),
     offered=offered,
+    sender=StainlessSender("openai", "OpenAI", _READER),
     shapes=(
         Shape("/chat/completions", {"messages": (list,)}),
         Shape("/completions", {"prompt": (str, list)}),
