@@ -55,11 +55,8 @@ def this_pass(began: int, root: Path, entries: Sequence[RunEntry], archives: Col
     """
     if any(entry.state != "sealed" for entry in entries):  # in a lane something may still come
         return Pass("", began, _boot())
-    try:
-        changed = os.stat(root / "segments").st_mtime_ns
-    except OSError:
-        changed = 0
-    digest = blake3("\n".join([STAMP, str(changed), *sorted(archives), ""]).encode())
+    places = [f"{_changed(Path(place))} {place}" for place in sorted(archives)]
+    digest = blake3("\n".join([STAMP, str(_changed(root)), *places, ""]).encode())
     for entry in entries:
         digest.update(entry.run_id)
         digest.update(entry.state.encode())
@@ -101,6 +98,14 @@ def note(root: Path, done: Pass, facts: dict[str, str]) -> None:
 def forget(root: Path) -> None:
     """The next one looks at the index itself."""
     (root / FILE).unlink(missing_ok=True)
+
+
+def _changed(root: Path) -> int:
+    """When a run last came to the sealed ones in a directory, or went; 0 if that cannot be seen."""
+    try:
+        return os.stat(root / "segments").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _boot() -> str:

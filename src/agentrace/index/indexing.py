@@ -101,8 +101,11 @@ class Indexer:
         return self.done
 
     def facts(self) -> dict[str, str]:
-        """The integrations that told something of the runs that are indexed now, and their versions."""
-        distinct = {known.facts for known in self._known.values()}
+        """The integrations that told something of the runs that are indexed now, and their versions.
+
+        What an older version told of runs that cannot be read now is not among them: no pass could change it.
+        """
+        distinct = filter(_is_current, {known.facts for known in self._known.values()})
         return {name: version for one in distinct for name, version in msgspec.json.decode(one).items()}
 
     def _is_new(self, entry: RunEntry, current: dict[str, bool]) -> bool:
@@ -151,9 +154,6 @@ class Indexer:
             self._add(one)
 
     def _task(self, entry: RunEntry) -> Task:
-        known = self._known.get(entry.run_id)
-        if known is not None:
-            self._batch.forgotten.append(known.run_key)
         key, self._next_key = self._next_key, self._next_key + 1
         return Task(entry.run_id, key, entry.state, self._stamps.get(entry.run_id, ""))
 
@@ -212,7 +212,11 @@ class Indexer:
         return [seq for (seq,) in found if seq <= known.last_seq]
 
     def _add(self, one: Told) -> None:
-        progress = one.progress
+        progress, known = one.progress, self._known.get(one.run_id)
+        if known is not None and known.run_key != progress.run_key:
+            if progress.stamp == UNREAD != known.stamp:
+                return  # what was told of it is all that there is to tell, until it can be read again
+            self._batch.forgotten.append(known.run_key)
         self._batch.add(one)
         self._known[one.run_id] = Known(
             progress.run_key, progress.state, progress.stamp, progress.last_seq, progress.facts
