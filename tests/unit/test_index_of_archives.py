@@ -61,13 +61,13 @@ def test_what_the_integrations_tell_anew_waits_for_an_archive_that_is_away(
 ) -> None:
     root, target, elsewhere = tmp_path / "store", tmp_path / "archive", tmp_path / "away"
     ids = stored(root)
-    moved(root, target, ids[:1])
+    moved(root, target, ids)
     assert models(root) == [("agent-1", "gpt-5-mini"), ("agent-2", "gpt-5-mini")]
 
     target.rename(elsewhere)
     upgrade(monkeypatch)
     assert passes(root) == [True, False, False]
-    assert models(root) == [("agent-1", "gpt-5-mini"), ("agent-2", "another")]
+    assert models(root) == [("agent-1", "gpt-5-mini"), ("agent-2", "gpt-5-mini")]
 
     elsewhere.rename(target)
     assert passes(root) == [True, False, False]

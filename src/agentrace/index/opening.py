@@ -8,7 +8,7 @@
     wait in line, alone  ──►  index what is new  ──►  read it
 
 A trace file is indexed into memory. Where a program that is not agentrace holds the index, a copy of it is read, and
-the date of that copy is told.
+the date of that copy is told. So it is where this thread itself has the index open, and something is new.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +27,7 @@ from agentrace.index import database, freshness
 from agentrace.index.database import Held, Outdated, Stale
 from agentrace.index.engine import engine
 from agentrace.index.indexing import Indexed, Indexer, Progress
-from agentrace.index.leases import Waiting, lease, silent
+from agentrace.index.leases import Occupied, Waiting, lease, silent
 from agentrace.query import RunsSource
 from agentrace.store import Store
 
@@ -64,31 +64,37 @@ class Session(Struct):
 def opened(source: RunsSource, watching: Watching = Watching()) -> Generator[Session]:  # noqa: B008  (frozen)
     """The index of a store or of a trace file, to be read: all that was finished before this call is in it.
 
-    Raises ``StoreError`` where there can be no index.
+    While a thread has it open it may open it again, and then reads what was there the first time if something is new.
+    Raises ``StoreError`` where there can be no index; slug ``index-held`` where this thread is writing it.
     """
     with ExitStack() as stack:
         if isinstance(source, Store) and _has_place(source):
-            yield _session(stack, source, watching)
+            try:
+                session = _session(stack, source, watching)
+            except Occupied as occupied:
+                raise _is_held(source.root, str(occupied)) from occupied
+            yield session
         else:
             yield _in_memory(stack, source, watching)
 
 
 def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa: B008  (frozen)
-    """Make the index of a store again from its records. Raises ``StoreError``."""
-    with lease(source.root, alone=True, waiting=watching.waiting):
-        try:
-            database.writable(source.root).close()  # raises if somebody else holds what would be removed
-        except Outdated:
-            pass
-        except Held as held:
-            raise StoreError(
-                f"the index of {source.root} is held by {held}",
-                do="close that program, then try again",
-                slug="index-held",
-            ) from held
-        database.remove(source.root)
-        freshness.forget(source.root)
-        return _bring_up_to_date(source.root, watching)
+    """Make the index of a store again from its records. Raises ``StoreError``; slug ``index-held`` where it is open."""
+    try:
+        with lease(source.root, alone=True, waiting=watching.waiting):
+            with suppress(Outdated):
+                database.writable(source.root).close()  # raises if somebody else holds what would be removed
+            database.remove(source.root)
+            freshness.forget(source.root)
+            return _bring_up_to_date(source.root, watching)
+    except (Held, Occupied) as held:
+        raise _is_held(source.root, str(held)) from held
+
+
+def _is_held(root: Path, holder: str) -> StoreError:
+    return StoreError(
+        f"the index of {root} is held by {holder}", do="close that program, then try again", slug="index-held"
+    )
 
 
 def _has_place(source: Store) -> bool:
@@ -112,6 +118,9 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
                 indexed = _index(listed, before, wanted, watching)
             except Held as held:
                 return _stale(stack, source, str(held), watching)
+            except Occupied as occupied:
+                stack.enter_context(lease(root, alone=False))
+                return _stale(stack, source, str(occupied), watching)
         holding = stack.enter_context(ExitStack())
         holding.enter_context(lease(root, alone=False, waiting=watching.waiting))
         try:
