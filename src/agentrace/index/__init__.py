@@ -5,6 +5,6 @@ from __future__ import annotations
 from agentrace.index.columns import copy_out, rewrite_without
 from agentrace.index.database import Stale
 from agentrace.index.indexing import Indexed
-from agentrace.index.opening import Session, Watching, opened, rebuild
+from agentrace.index.opening import Session, Watching, opened, opened_for, rebuild
 
-__all__ = ["Indexed", "Session", "Stale", "Watching", "copy_out", "opened", "rebuild", "rewrite_without"]
+__all__ = ["Indexed", "Session", "Stale", "Watching", "copy_out", "opened", "opened_for", "rebuild", "rewrite_without"]

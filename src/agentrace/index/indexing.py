@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -82,12 +82,12 @@ class Indexer:
         self._next_key = 1
         self._batch = _Batch()
 
-    def work(self) -> Indexed:
-        """Index everything that is new now. Raises ``StoreError``."""
+    def work(self, only: Collection[bytes] | None = None) -> Indexed:
+        """Index everything that is new now, or only these runs of it. Raises ``StoreError``."""
         for key, run_id, *rest in self._all(statement("known_runs")):
             self._known[run_id.bytes] = Known(key, *rest)
             self._next_key = max(self._next_key, key + 1)
-        entries = self._source.entries
+        entries = [one for one in self._source.entries if only is None or one.run_id in only]
         gone = self._known.keys() - {one.run_id for one in entries}
         self._forget([self._known.pop(run_id).run_key for run_id in gone])
         current: dict[str, bool] = {}

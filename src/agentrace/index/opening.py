@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -76,6 +76,17 @@ def opened(source: RunsSource, watching: Watching = Watching()) -> Generator[Ses
             yield session
         else:
             yield _in_memory(stack, source, watching)
+
+
+@contextmanager
+def opened_for(source: Store, run_ids: Collection[bytes], watching: Watching) -> Generator[Session]:
+    """As ``opened``; where another program holds the index, one that has these runs as they are, and no others."""
+    with opened(source, watching) as session:
+        if session.stale is None:
+            yield session
+            return
+    with ExitStack() as stack:
+        yield _in_memory(stack, Store(source.root), watching, run_ids)
 
 
 def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa: B008  (frozen)
@@ -207,9 +218,11 @@ def _writable(root: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _in_memory(stack: ExitStack, source: RunsSource, watching: Watching) -> Session:
+def _in_memory(
+    stack: ExitStack, source: RunsSource, watching: Watching, only: Collection[bytes] | None = None
+) -> Session:
     connection = stack.enter_context(closing(database.in_memory()))
-    done = Indexer(connection, source, {}, watching.progress).work()
+    done = Indexer(connection, source, {}, watching.progress).work(only)
     return Session(connection, indexed=done)
 
 

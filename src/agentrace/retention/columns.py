@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agentrace.errors import CorruptRecord
-from agentrace.index import Watching, copy_out, opened, rewrite_without
+from agentrace.index import Watching, copy_out, opened_for, rewrite_without
 from agentrace.journal.disk import sync_directory
 from agentrace.store import Store
 
@@ -19,7 +19,7 @@ VIEWS: Final = ("runs", "steps", "events", "messages", "texts")
 
 def write(source: Store, target: Path, run_ids: Sequence[bytes], batch: str, watching: Watching) -> None:
     """Write the rows of these runs, one file for each view. Raises ``StoreError`` and OSError."""
-    with opened(source, watching) as session:
+    with opened_for(source, run_ids, watching) as session:
         for view in VIEWS:
             path = _place(target, view) / f"{batch}.parquet"
             new = path.with_name(f".{path.name}.tmp")
