@@ -18,7 +18,7 @@ import pytest
 import agentrace
 from agentrace.errors import StoreError
 from agentrace.index import Watching, database, opened, rebuild
-from agentrace.index.leases import DATA, GATE
+from agentrace.index.leases import DATA, GATE, lease
 from agentrace.retention import archive, remove_archived, restore
 from agentrace.store import Store
 from agentrace.store.removing import remove
@@ -164,7 +164,11 @@ def test_runs_are_moved_and_removed_by_who_reads(tmp_path: Path) -> None:
 def test_between_questions_nothing_is_held(tmp_path: Path) -> None:
     stored(tmp_path)
     recordings = agentrace.open(tmp_path)
-    kept: list[object] = [recordings.runs(name="agent"), recordings.sql("SELECT * FROM steps"), recordings.search("1 1")]
+    kept: list[object] = [
+        recordings.runs(name="agent"),
+        recordings.sql("SELECT * FROM steps"),
+        recordings.search("1 1"),
+    ]
 
     walked = iter(recordings.runs(status="completed"))
     kept += [next(walked), recordings.steps().to_arrow(), recordings.steps().to_polars(), repr(kept[0])]
@@ -196,22 +200,54 @@ def in_child(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def test_a_child_takes_nothing_of_its_parent(tmp_path: Path) -> None:
+def refused(root: Path) -> str:
+    """What a question is refused with."""
+    try:
+        with opened(Store(root)):
+            return ""
+    except StoreError as error:
+        return error.slug
+
+
+def test_a_child_takes_nothing_from_its_parent(tmp_path: Path) -> None:
     stored(tmp_path)
     stack = ExitStack()
-    session = stack.enter_context(opened(Store(tmp_path)))
-    holding = stack.pop_all()
 
     def leave() -> None:
-        from agentrace.index.leases import _held
+        assert refused(tmp_path) == "index-held"
+        stack.close()  # as where a child goes on behind the block
 
-        assert _held == {}
+    with opened(Store(tmp_path)) as session:
+        stack.enter_context(lease(tmp_path, alone=False))
+        assert in_child(leave) == 0
+        assert one(session, COUNT) == 4
+        assert not is_free(tmp_path)
+        stack.close()
 
-    assert in_child(leave) == 0
-    assert not is_free(tmp_path)
-    assert one(session, COUNT) == 4
-    holding.close()
     assert is_free(tmp_path)
+    assert in_child(lambda: of_store(tmp_path)) == 0
+
+
+def test_a_child_may_ask_while_a_thread_of_its_parent_does(tmp_path: Path) -> None:
+    stored(tmp_path / "one")
+    stored(tmp_path / "two")
+    asking, forked = threading.Event(), threading.Event()
+    recordings, other = agentrace.open(tmp_path / "one"), agentrace.open(tmp_path / "two")
+
+    def ask() -> None:
+        with recordings._source.index(), recordings._source.lock, other._source.lock:
+            asking.set()
+            forked.wait(SECONDS)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert asking.wait(SECONDS)
+    try:
+        assert in_child(lambda: other.runs(status="completed")[0]) == 0
+        assert in_child(lambda: recordings["@last"].status) == 0
+    finally:
+        forked.set()
+        thread.join()
 
 
 FORKS_AND_DIES = """

@@ -35,7 +35,7 @@ def silent() -> None:
 
 
 class Occupied(Exception):
-    """This thread itself has the index open, and waiting for it would never end."""
+    """Waiting for who has the index open would never end: it is this thread itself, as ``str`` says."""
 
 
 class _Lease:
@@ -58,6 +58,8 @@ class _Lease:
 
 _held: Final[dict[tuple[int, int, int], _Lease]] = {}
 """By store (device and number of its directory) and thread."""
+_inherited: Final[set[tuple[int, int]]] = set()
+"""Stores whose index was open when this process was forked: what the engine has of it works in the parent only."""
 
 
 @contextmanager
@@ -76,7 +78,10 @@ def lease(root: Path, *, alone: bool, waiting: Waiting = silent) -> Generator[No
 
 def _join(root: Path, alone: bool) -> _Lease | None:
     """What this thread holds, if it can be shared. Raises ``Occupied`` where it cannot."""
-    found = _held.get(_key(root))
+    key = _key(root)
+    if key[:2] in _inherited:
+        raise Occupied("the program that this process was forked from, in the middle of a question")
+    found = _held.get(key)
     if found is None:
         return None
     if alone or found.alone:
@@ -146,5 +151,10 @@ def _let_go(file: OwnFile) -> None:
     file.close()
 
 
+def _in_child() -> None:
+    _inherited.update(key[:2] for key in _held)
+    _held.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_held.clear)
+    os.register_at_fork(after_in_child=_in_child)

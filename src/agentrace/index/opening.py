@@ -104,7 +104,9 @@ def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa:
 
 def _is_held(root: Path, holder: str) -> StoreError:
     return StoreError(
-        f"the index of {root} is held by {holder}", do="close that program, then try again", slug="index-held"
+        f"the index of {root} is held by {holder}",
+        do="close that program, or what has it open there, and try again",
+        slug="index-held",
     )
 
 
@@ -130,7 +132,7 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
             except Held as held:
                 return _stale(stack, source, str(held), watching)
             except Occupied as occupied:
-                stack.enter_context(lease(root, alone=False))
+                stack.enter_context(lease(root, alone=False))  # unless it is open for writing
                 return _stale(stack, source, str(occupied), watching)
         holding = stack.enter_context(ExitStack())
         holding.enter_context(lease(root, alone=False, waiting=watching.waiting))
