@@ -266,7 +266,7 @@ def test_an_archive_keeps_what_another_store_relies_on(tmp_path: Path) -> None:
 
     restore(Store(first), ids[:1], lambda _: None)
     restore(Store(reader), ids[1:2], lambda _: None)
-    assert remove_archived(Store(first), ids[2:3]).kept == [target]
+    assert remove_archived(Store(first), ids[2:3]).archives == [target]
 
     assert held(second) == before
     assert held(reader) == {run_id: before[run_id] for run_id in ids[:3]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ from agentrace.cli.terminal import terminal, write
 from agentrace.cli.units import counted, size
 from agentrace.ids import format_run_id
 from agentrace.query import Head
-from agentrace.retention import remove_archived
+from agentrace.retention import Removed, remove_runs
 from agentrace.store import Store
-from agentrace.store.removing import Removal, remove
 
 
 @click.command()
@@ -62,7 +60,7 @@ def command(
     told = group_lines(groups, unique_digits(runs.ids), terminal(), "removed")
     click.echo("\n".join(told), err=as_json)
     free = [group for group in groups if group.is_held is None]
-    done = Removal([], {}, [])
+    done = Removed([], [])
     if free and not dry_run:
         if yes or click.confirm(f"Remove {counted(sum(len(group.members) for group in free), 'run')}?", err=True):
             done = _removed(store, free)
@@ -75,23 +73,24 @@ def command(
         ctx.exit(1)
 
 
-def _removed(store: Store, groups: Sequence[Group]) -> Removal:
+def _removed(store: Store, groups: Sequence[Group]) -> Removed:
     members = [[head.run_id for head in group.members] for group in groups]
-    archived = remove_archived(store, list(chain(*members)))  # a move that was killed leaves a run in both places
     with Progress("removing", "run", sum(map(len, members))) as progress:
-        found = remove(store.root, members, progress.advance)
-    for path in archived.kept:
+        done = remove_runs(store, members, progress.advance)
+    for path in done.archives:
         _warn(f"{plain(str(path))} keeps its copy: another store put it there, or relies on it")
-    for path in found.damaged:
-        _warn(f"{plain(str(path))} holds something of a removed run, and was left because of other runs in it")
-    return Removal(list(dict.fromkeys([*found.removed, *archived.removed])), found.kept, found.damaged)
+    for path in done.damaged:
+        _warn(f"{plain(str(path))} is damaged and has other runs: what it held of a removed run is blanked")
+    if done.index_held:
+        _warn(f"{plain(done.index_held)} holds the index: what that tells of removed runs goes with the next command")
+    return done
 
 
 def _warn(told: str) -> None:
     click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
 
 
-def _outcomes(groups: Sequence[Group], done: Removal) -> Iterator[tuple[Head, str]]:
+def _outcomes(groups: Sequence[Group], done: Removed) -> Iterator[tuple[Head, str]]:
     """Each run, and what came of it."""
     removed = set(done.removed)
     for group in groups:

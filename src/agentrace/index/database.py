@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -102,6 +102,21 @@ def copied(root: Path) -> Generator[duckdb.DuckDBPyConnection]:
             yield connection
         finally:
             connection.close()
+
+
+def written_again(root: Path, new: Path) -> None:
+    """Write the rows of the index, and nothing else that is in its file, into a new one.
+
+    The caller holds the index alone. Raises OSError, and what the engine raises.
+    """
+    with closing(_made(_connect(_spelled(new)))) as connection:
+        os.chmod(new, 0o600)
+        before = _spelled(root / FILE).replace("'", "''")
+        connection.execute(statement("attach", "erasing").format(path=before))
+        tables: list[Any] = connection.execute(statement("tables", "erasing")).fetchall()
+        for (table,) in tables:
+            connection.execute(statement("copy", "erasing").format(table=table))
+        connection.execute(statement("detach", "erasing"))
 
 
 def check_throughout(connection: duckdb.DuckDBPyConnection) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from agentrace.errors import StoreError
-from agentrace.index import database, freshness
+from agentrace.index import database, erasing, freshness
 from agentrace.index.database import Held, Outdated, Stale
 from agentrace.index.engine import engine
 from agentrace.index.indexing import Indexed, Indexer, Progress
@@ -102,6 +102,26 @@ def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa:
         raise _is_held(source.root, str(held)) from held
 
 
+def erase(source: Store, watching: Watching = Watching()) -> str:  # noqa: B008  (frozen)
+    """Leave nothing in the index of runs that are gone since ``erasing.intend``; who holds it, if that has to wait.
+
+    Raises OSError where the store cannot be written.
+    """
+    root = source.root
+    try:
+        with lease(root, alone=True, waiting=watching.waiting):
+            if (root / database.FILE).exists():
+                try:
+                    _bring_up_to_date(root, watching)
+                except (StoreError, OSError):  # such as a full disk: without an index, nothing is left either
+                    database.remove(root)
+                    freshness.forget(root)
+            erasing.end(root, (), given_up=True)
+    except (Held, Occupied) as held:
+        return str(held)
+    return ""
+
+
 def _is_held(root: Path, holder: str) -> StoreError:
     return StoreError(
         f"the index of {root} is held by {holder}",
@@ -124,7 +144,7 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     wanted = listed.as_pass()
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
-        if not freshness.is_covered(root, wanted):
+        if not freshness.is_covered(root, wanted) or listed.is_due():
             if not os.access(root, os.W_OK):
                 return _in_memory(stack, source, watching)
             try:
@@ -161,6 +181,14 @@ class _Listed(Struct, frozen=True):
         """The pass that this list is the beginning of."""
         return freshness.this_pass(self.began, self.store.root, self.store.entries, self.store.reachable())
 
+    def is_due(self) -> bool:
+        """Whether runs were removed that the file of the index may hold something of."""
+        return erasing.is_due(self.store.root, self.run_ids())
+
+    def run_ids(self) -> set[bytes]:
+        """The runs that are there."""
+        return {entry.run_id for entry in self.store.entries}
+
 
 def _index(
     listed: _Listed, before: freshness.Pass | None, wanted: freshness.Pass, watching: Watching
@@ -171,7 +199,7 @@ def _index(
     """
     root = listed.store.root
     with lease(root, alone=True, waiting=watching.waiting):
-        if freshness.is_covered(root, wanted):
+        if freshness.is_covered(root, wanted) and not listed.is_due():
             return None
         # A list that is older than the last pass may lack runs that are indexed.
         return _bring_up_to_date(root, watching, listed if freshness.last_pass(root) == before else None)
@@ -198,7 +226,14 @@ def _bring_up_to_date(root: Path, watching: Watching, listed: _Listed | None = N
             continue
         finally:
             connection.close()  # whatever keeps the error must not keep the file
+        if not attempt and listed.is_due():
+            try:
+                erasing.write_again(root)
+            except (OSError, duckdb.Error):  # without room for both, the old one goes first
+                database.remove(root)
+                continue
         try:
+            erasing.end(root, listed.run_ids())
             freshness.note(root, now, indexer.facts())
         except OSError as error:
             raise database.unusable(root, error) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -29,6 +29,7 @@ def copy_run(source: Path, target: Path, run_id: bytes) -> int:
     wanted = _digests(here)
     if not wanted:
         raise StoreError(f"nothing is sealed of run {run_id.hex()} in {source}", do="see what became of the archive")
+    _sweep_copies(there.parent, [run_id])
     if not there.exists():
         new = there.with_name(f"{_NEW}{run_id.hex()}-{os.urandom(4).hex()}")
         try:
@@ -64,6 +65,23 @@ def take_out(root: Path, run_ids: Sequence[bytes]) -> None:
     ours = [path for path, run_id in in_trash(root).items() if run_id in taken]
     for _ in empty_trash(root, ours):
         pass
+
+
+def sweep(root: Path, run_ids: Collection[bytes]) -> None:
+    """Remove what a copy or a removal of these runs left that was killed; nobody else is at work there.
+
+    Raises OSError.
+    """
+    _sweep_copies(Place(root).segments, run_ids)
+    for _ in empty_trash(root, [path for path, run_id in in_trash(root).items() if run_id in run_ids]):
+        pass
+
+
+def _sweep_copies(segments: Path, run_ids: Collection[bytes]) -> None:
+    beginnings = tuple(f"{_NEW}{run_id.hex()}-" for run_id in run_ids)
+    for name in os.listdir(segments):
+        if name.startswith(beginnings):
+            delete(segments / name)
 
 
 def _refuse_links(here: Path, there: Path) -> None:

@@ -35,7 +35,9 @@ INDEX: Final = "index.duckdb"
 INDEX_LOCK: Final = "index.lock"
 _INDEX_MAGIC: Final = (8, b"DUCK")
 """Where the name of its format stands in an index that is one."""
-_ROOT_TEMPORARY: Final = re.compile(rf"\.{FORMAT_FILE}-.*\.tmp|\.agentrace-probe-.*|\.index\..*-\d+|index\..*\.tmp")
+_ROOT_TEMPORARY: Final = re.compile(
+    rf"\.{FORMAT_FILE}-.*\.tmp|\.agentrace-probe-.*|\.index\..*-\d+(\.wal)?|index\..*\.tmp"
+)
 
 Kind: TypeAlias = Literal["temporary", "trash", "derived", "lane", "directory", "index"]
 KINDS: Final[dict[Kind, str]] = {
