@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -61,10 +62,8 @@ def decoded(path: Path) -> Iterator[bytes]:
     yield data
     at = data.find(_ZSTD)
     while at >= 0:
-        try:
+        with suppress(zstandard.ZstdError):  # it only looked like one
             yield zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data[at:])).read()
-        except zstandard.ZstdError:
-            pass  # it only looked like one
         at = data.find(_ZSTD, at + 1)
     if path.suffix == ".parquet":
         yield repr(duckdb.sql(f"SELECT * FROM '{path}'").fetchall()).encode()

@@ -31,6 +31,8 @@ _NS: Final = 1_000_000_000
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _AGE: Final = re.compile(r"(\d{1,9}) ?(s|min|h|d|w)")
 WHY: Final = {True: "its process still runs", False: "its process died in this moment: try again"}
+SHARED: Final = "keeps its copy: another store put it there, or relies on it"
+"""What is said of an archive from which a run was not taken."""
 _STATUSES: Final = ("completed", "failed", "aborted", "interrupted", "unreadable")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agentrace.cli.choosing import Chosen, choosing_options, matching, named_run, store_of
+from agentrace.cli.choosing import SHARED, Chosen, choosing_options, matching, named_run, store_of
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Bring each archived RUN back into the store, as it was, and take it out of its archive.
 
-    Without RUN, options say which. An archive that may only be read keeps its copy.
+    Without RUN, options say which. An archive keeps its copy if it may only be read, or if another store put it there
+    or relies on it; that is told.
 
     \b
     Example:
@@ -53,13 +54,19 @@ def command(
         with Progress("restoring", "run", len(wanted)) as progress:
             done = restore(store, wanted, progress.advance)
         click.echo(f"{counted(len(done.restored), 'run')} brought back", err=as_json)
-    for path in done.kept:
-        told = f"{plain(str(path))} may only be read, so it keeps its copy"
-        click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
+    _warn_of(done)
     if done.here and not as_json:
         click.echo(f"{counted(len(done.here), 'run')} {'was' if len(done.here) == 1 else 'were'} not archived")
     if as_json:
         write(json_text(_json(run_id, done)) for run_id in wanted)
+
+
+def _warn_of(done: Restored) -> None:
+    """Which archives have something of what was brought back, and why."""
+    reasons = ((done.kept, "may only be read, so it keeps its copy"), (done.shared, SHARED))
+    for paths, why in reasons:
+        for path in paths:
+            click.echo(f"{click.style('warning', fg='yellow')}: {plain(str(path))} {why}", err=True)
 
 
 def _json(run_id: bytes, done: Restored) -> dict[str, Any]:

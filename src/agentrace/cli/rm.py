@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from agentrace.cli.choosing import WHY, Chosen, Group, choosing_options, groups_of, matching, named_run, store_of
+from agentrace.cli.choosing import (
+    SHARED,
+    WHY,
+    Chosen,
+    Group,
+    choosing_options,
+    groups_of,
+    matching,
+    named_run,
+    store_of,
+)
 from agentrace.cli.choosing import told_lines as group_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.opening import home_option
@@ -78,7 +88,7 @@ def _removed(store: Store, groups: Sequence[Group]) -> Removed:
     with Progress("removing", "run", sum(map(len, members))) as progress:
         done = remove_runs(store, members, progress.advance)
     for path in done.archives:
-        _warn(f"{plain(str(path))} keeps its copy: another store put it there, or relies on it")
+        _warn(f"{plain(str(path))} {SHARED}")
     for path in done.damaged:
         _warn(f"{plain(str(path))} is damaged and has other runs: what it held of a removed run is blanked")
     if done.index_held:
