@@ -88,6 +88,9 @@ def test_nothing_is_left_of_a_run_that_was_removed(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "aside", target / "segments" / f".new-{run.hex()}-0123abcd")  # as of a killed copy
     shutil.copytree(tmp_path / "aside", target / "trash" / f"{run.hex()}-0123abcd")  # and of a killed removal
     shutil.copytree(tmp_path / "aside", root / "segments" / f".new-{run.hex()}-0123abcd")
+    for name in (f".{run.hex()}-1", ".heads-1"):
+        (root / "derived" / name).write_text(MARK)  # as of a killed writer
+    (root / ".index.erased-1").write_text(MARK)
     steps = next((target / "parquet" / "steps").glob("*.parquet"))
     shutil.copyfile(steps, steps.with_name(".killed.parquet.tmp"))
     shutil.copyfile(steps, steps.with_name("old.parquet.damaged"))

@@ -50,16 +50,16 @@ def write_again(root: Path) -> None:
     """
     new = root / f"{_NEW}{os.getpid()}"
     try:
-        _remove(new)
+        _remove_all(root)  # that were left by processes that were killed
         database.written_again(root, new)
         os.replace(new, root / database.FILE)
     finally:
-        _remove(new)
+        _remove_all(root)
 
 
-def _remove(path: Path) -> None:
-    for one in (path, path.with_name(f"{path.name}.wal")):
-        one.unlink(missing_ok=True)
+def _remove_all(root: Path) -> None:
+    for left in root.glob(f"{_NEW}*"):
+        left.unlink(missing_ok=True)
 
 
 def _intended(root: Path) -> Iterator[tuple[Path, set[bytes]]]:

@@ -13,7 +13,7 @@ from agentrace.errors import StoreError
 from agentrace.journal.lanes import Place
 from agentrace.retention import columns, users
 from agentrace.retention.archiving import Watch
-from agentrace.retention.copying import copy_run, see_both, take_out
+from agentrace.retention.copying import copy_run, go_on, see_both, take_out
 from agentrace.retention.locking import alone, alone_if_writable
 from agentrace.store import Store
 from agentrace.store.away import Archive, archives, is_away, note, where
@@ -79,6 +79,8 @@ def _moved_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: W
         raise is_away(archive, run_ids[0])
     with alone_if_writable(path) as writable:
         for run_id in run_ids:
+            if writable:
+                go_on(root, path, run_id)
             copy_run(path, root, run_id)
             watch(1)
         free = users.takeable(root, path, run_ids) if writable else []
