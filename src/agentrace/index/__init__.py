@@ -6,7 +6,7 @@ from agentrace.index.columns import copy_out, rewrite_without
 from agentrace.index.database import Stale
 from agentrace.index.erasing import intend
 from agentrace.index.indexing import Indexed
-from agentrace.index.opening import Session, Watching, erase, opened, opened_for, rebuild
+from agentrace.index.opening import Session, Watching, drop, erase, opened, opened_for, rebuild
 
 __all__ = [
     "Indexed",
@@ -14,6 +14,7 @@ __all__ = [
     "Stale",
     "Watching",
     "copy_out",
+    "drop",
     "erase",
     "intend",
     "opened",

@@ -41,6 +41,9 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
+_NO_ROOM: Final = ("no space left", "file too large", "out of memory", "disk full", "quota", "read-only")
+
+
 class Outdated(Exception):
     """The file is no index of this version, or no index at all; ``str`` says why. It is to be made again."""
 
@@ -186,7 +189,8 @@ def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             raise Held(_holder(text)) from error
         if "different configuration" in text.lower():
             raise Held("this program itself") from error
-        if isinstance(error, duckdb.IOException) and not os.access(path.parent, os.W_OK):
+        is_refused = not os.access(path.parent, os.W_OK) or not (read_only or is_damage(error))
+        if isinstance(error, duckdb.IOException) and is_refused:
             raise unusable(path.parent, error) from error
         raise Outdated(text.splitlines()[0]) from error
 
@@ -226,7 +230,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
 def is_damage(error: Exception) -> bool:
     """Whether an error says that the file is not what was written, rather than that the disk is full."""
     text = str(error).lower()
-    return not any(sign in text for sign in ("no space left", "out of memory", "disk full", "quota", "read-only"))
+    return not any(sign in text for sign in _NO_ROOM)
 
 
 def unusable(root: Path, error: Exception) -> StoreError:

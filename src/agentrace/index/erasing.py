@@ -23,9 +23,13 @@ def intend(root: Path, run_ids: Collection[bytes]) -> None:
     name = f"{_PREFIX}{os.urandom(8).hex()}"
     new = root / f".{name}-{os.getpid()}"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, "w", encoding="ascii") as file:
-        file.writelines(f"{run_id.hex()}\n" for run_id in run_ids)
-    os.replace(new, root / name)
+    try:
+        with open(fd, "w", encoding="ascii") as file:
+            file.writelines(f"{run_id.hex()}\n" for run_id in run_ids)
+        os.replace(new, root / name)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def is_due(root: Path, there: Collection[bytes]) -> bool:

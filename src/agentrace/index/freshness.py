@@ -90,9 +90,13 @@ def note(root: Path, done: Pass, facts: dict[str, str]) -> None:
     path = root / FILE
     new = path.with_name(f".{FILE}-{os.getpid()}")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(msgspec.json.encode(replace(done, facts=facts, identity=identity(root))))
-    os.replace(new, path)
+    try:
+        with open(fd, "wb") as file:
+            file.write(msgspec.json.encode(replace(done, facts=facts, identity=identity(root))))
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def forget(root: Path) -> None:

@@ -80,13 +80,15 @@ def opened(source: RunsSource, watching: Watching = Watching()) -> Generator[Ses
 
 @contextmanager
 def opened_for(source: Store, run_ids: Collection[bytes], watching: Watching) -> Generator[Session]:
-    """As ``opened``; where another program holds the index, one that has these runs as they are, and no others."""
-    with opened(source, watching) as session:
-        if session.stale is None:
-            yield session
-            return
+    """As ``opened``; where that would be stale, or cannot be, an index in memory of these runs as they are."""
     with ExitStack() as stack:
-        yield _in_memory(stack, Store(source.root), watching, run_ids)
+        session: Session | None = None
+        with suppress(StoreError):  # there may be no room for it
+            session = stack.enter_context(opened(source, watching))
+        if session is None or session.stale is not None:
+            stack.close()
+            session = _in_memory(stack, Store(source.root), watching, run_ids)
+        yield session
 
 
 def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa: B008  (frozen)
@@ -100,6 +102,15 @@ def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa:
             return _bring_up_to_date(source.root, watching)
     except (Held, Occupied) as held:
         raise _is_held(source.root, str(held)) from held
+
+
+def drop(source: Store) -> None:
+    """Remove the index, unless somebody holds it; the next one that needs it makes it again. Raises ``StoreError``."""
+    with suppress(Held, Occupied), lease(source.root, alone=True):
+        with suppress(Outdated, StoreError):
+            database.writable(source.root).close()
+        database.remove(source.root)
+        freshness.forget(source.root)
 
 
 def erase(source: Store, watching: Watching = Watching()) -> str:  # noqa: B008  (frozen)
@@ -251,7 +262,10 @@ def _writable(root: Path) -> duckdb.DuckDBPyConnection:
             database.check_throughout(connection)  # somebody else has written it, or died while writing it
     except Outdated:
         database.remove(root)
-        connection = database.writable(root)
+        try:
+            connection = database.writable(root)
+        except Outdated as error:  # one that was made in this moment is no other version's
+            raise database.unusable(root, error) from error
     return connection
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from agentrace import events, journal
 from agentrace.errors import StoreError
-from agentrace.index import Watching, erase, intend
+from agentrace.index import Watching, drop, erase, intend
 from agentrace.retention import columns, users
 from agentrace.retention.copying import sweep, take_out
 from agentrace.retention.locking import alone
@@ -57,7 +57,7 @@ def remove_runs(
             busy = held(root)
             free = {run_id for group in groups if not busy.keys() & group for run_id in group}
             _see_that_they_are_there(root, free)
-            intend(root, free)
+            _intend(source, free)
             archived = _remove_archived(root, free)
             done = remove(root, groups, watch)
             sweep(root, free)
@@ -106,7 +106,7 @@ def _remove(root: Path, archive: Archive, run_ids: Sequence[bytes]) -> bool:
     with alone(path):
         free = users.takeable(root, path, run_ids)
         columns.leave_out(path, free, for_good=True)
-        intend(path, free)  # an archive is of the shape of a store, and may have been looked at as one
+        _intend(Store(path), free)  # an archive is of the shape of a store, and may have been looked at as one
         take_out(path, free)
         sweep(path, free)
         Derived(path).forget(free)
@@ -115,6 +115,14 @@ def _remove(root: Path, archive: Archive, run_ids: Sequence[bytes]) -> bool:
         users.release(root, path, run_ids)
         Derived(root).forget(run_ids)
         return len(free) == len(run_ids)
+
+
+def _intend(source: Store, run_ids: Collection[bytes]) -> None:
+    """See that nothing of these runs stays in the index. A full disk is no reason to keep them: then the index goes."""
+    try:
+        intend(source.root, run_ids)
+    except OSError:
+        drop(source)
 
 
 def _told(archived: Removed, done: Removal, holder: str) -> Removed:
@@ -126,5 +134,4 @@ def _failed(error: OSError) -> StoreError:
     return StoreError(
         f"the runs cannot be removed: {error.strerror or error}",
         do="make the store and its archives writable; trying again goes on",
-        slug="archive",
     )
