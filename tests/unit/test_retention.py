@@ -325,6 +325,34 @@ def test_an_archive_that_answers_with_an_error_is_away(tmp_path: Path) -> None:
         Store(root).source(ids[0])
 
 
+@pytest.mark.parametrize("name", ["it's [a] *{b}* 100%; \n x?", "[]", "[!a]", "ж"])
+def test_an_archive_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    root, target = tmp_path / "store", tmp_path / name
+    ids = stored(root)
+    before, told = held(root), of_runs(root)
+
+    moved(root, target, ids[:2])
+    with opened(Store(root)) as session:
+        where = session.connection.execute("SELECT DISTINCT archive FROM runs WHERE archive IS NOT NULL").fetchall()
+    assert where == [(str(target),)]
+    restore(Store(root), ids[:1], lambda _: None)
+
+    assert [path.suffix for path in (target / "parquet" / "steps").iterdir()] == [".parquet"]
+    assert (held(root), of_runs(root)) == (before, told)
+
+
+def test_an_archive_whose_path_is_no_text_is_refused(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / os.fsdecode(b"caf\xe9")
+    ids = stored(root)
+
+    with pytest.raises(StoreError) as refused:
+        moved(root, target, ids)
+
+    assert refused.value.slug == "archive"
+    assert not target.exists()
+    assert Store(root).archived() == {}
+
+
 MOVER = """
 import pathlib, sys
 from agentrace.retention import archive, restore

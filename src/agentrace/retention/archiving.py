@@ -61,6 +61,7 @@ def archive(
     """
     root, target = source.root, target.absolute()
     _refuse_inside(root, target)
+    _refuse_no_text(target)
     try:
         Place(target).prepare()
         with alone(root), alone(target):
@@ -111,6 +112,7 @@ def attach(source: Store, target: Path) -> Archive:
     if not (target / NAME).is_file():
         raise StoreError(f"{target} is no archive", do="`agentrace archive --to DIR` makes one", slug="archive")
     _refuse_inside(root, target)
+    _refuse_no_text(target)
     try:
         Place(root).prepare()
         with alone(root), alone_if_writable(target) as writable:
@@ -138,6 +140,16 @@ def _refuse_inside(root: Path, target: Path) -> None:
         raise StoreError(
             f"the archive {target} would be inside the store {root}", do="name a directory elsewhere", slug="archive"
         )
+
+
+def _refuse_no_text(target: Path) -> None:
+    """A path that is no text stands in no table."""
+    try:
+        os.fspath(target).encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"the path of the archive {target!a} is no text", do="name another one", slug="archive"
+        ) from error
 
 
 def _refuse_same(root: Path, target: Path) -> None:
