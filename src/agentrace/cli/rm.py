@@ -22,6 +22,7 @@ from agentrace.cli.choosing import (
 )
 from agentrace.cli.choosing import told_lines as group_lines
 from agentrace.cli.escaping import json_text, plain
+from agentrace.cli.indexed import watching
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
 from agentrace.cli.run_table import unique_digits
@@ -86,7 +87,7 @@ def command(
 def _removed(store: Store, groups: Sequence[Group]) -> Removed:
     members = [[head.run_id for head in group.members] for group in groups]
     with Progress("removing", "run", sum(map(len, members))) as progress:
-        done = remove_runs(store, members, progress.advance)
+        done = remove_runs(store, members, progress.advance, watching("indexing"))
     for path in done.archives:
         _warn(f"{plain(str(path))} {SHARED}")
     for path in done.damaged:
