@@ -21,6 +21,7 @@ from agentrace.index import database, opened
 from agentrace.query import Runs
 from agentrace.retention import archive, remove_runs
 from agentrace.store import Store
+from agentrace.store.away import archives
 from tests.unit.indexes import made_anew, of_store, one
 from tests.unit.journal_samples import OTHER, RUN, died, event, journal, written
 from tests.unit.recorded_runs import Process
@@ -131,6 +132,7 @@ KILLED = """
 import os, pathlib, signal, sys
 from agentrace.retention import remove_runs
 from agentrace.store import Store
+from agentrace.store.away import archives
 def kill(_):
     os.kill(os.getpid(), signal.SIGKILL)
 remove_runs(Store(pathlib.Path(sys.argv[1])), [[bytes.fromhex(sys.argv[2])]], kill)
@@ -191,16 +193,18 @@ def test_a_run_that_is_held_keeps_what_is_archived_of_it(tmp_path: Path) -> None
 
 
 def test_of_several_archives_none_is_touched_while_one_is_away(tmp_path: Path) -> None:
-    root, near, far = tmp_path / "store", tmp_path / "near", tmp_path / "far"
+    root = tmp_path / "store"
     run, other = stored(root)
-    moved(root, near, [run])
-    moved(root, far, [other])
+    for one_run, name in ((run, "one"), (other, "two")):
+        moved(root, tmp_path / name, [one_run])
+    near, far = (Path(known.path) for known in archives(root))  # in the order in which they are gone through
+    kept = os.listdir(near / "segments")
     far.rename(tmp_path / "away")
 
     with pytest.raises(ArchiveAway):
         remove_runs(Store(root), [[run], [other]])
 
-    assert os.listdir(near / "segments") == [run.hex()]
+    assert os.listdir(near / "segments") == kept
     (tmp_path / "away").rename(far)
     assert remove_runs(Store(root), [[run], [other]]).removed == [run, other]
     assert marked_files(root, near, far) == set()

@@ -155,7 +155,7 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
     wanted = listed.as_pass()
     indexed: Indexed | None = None
     for _ in range(_ATTEMPTS):
-        if not freshness.is_covered(root, wanted) or listed.is_due():
+        if not freshness.is_covered(root, wanted):
             if not os.access(root, os.W_OK):
                 return _in_memory(stack, source, watching)
             try:
@@ -210,7 +210,7 @@ def _index(
     """
     root = listed.store.root
     with lease(root, alone=True, waiting=watching.waiting):
-        if freshness.is_covered(root, wanted) and not listed.is_due():
+        if freshness.is_covered(root, wanted):
             return None
         # A list that is older than the last pass may lack runs that are indexed.
         return _bring_up_to_date(root, watching, listed if freshness.last_pass(root) == before else None)
