@@ -19,13 +19,6 @@ MUTANTS_OF_SHOWING = (
         (_TREE,),
     ),
     Mutant(
-        "a false record makes a circle",
-        "query/trees.py",
-        "            if run_id not in self.seen:  # a record may name any run as its parent, also in a circle\n",
-        "            if run_id != record.run_id:\n",
-        (_TREE,),
-    ),
-    Mutant(
         "a step inside of one that is lost is not shown",
         "query/trees.py",
         "return outer if 0 < outer < step.id and outer in steps else 0",

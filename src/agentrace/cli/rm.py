@@ -54,7 +54,8 @@ def command(
     """Remove each RUN, with the runs of the processes and jobs that it started, after asking.
 
     Without RUN, options say which of the runs that `agentrace ls` lists; all that are given have to hold. What is
-    removed cannot be brought back. A run that a process still writes is left; if it was named, the exit code is 1.
+    removed cannot be brought back: it is in no file of the store, its index and its archives any more. A run that a
+    process still writes is left; if it was named, the exit code is 1.
 
     \b
     Example:
