@@ -29,7 +29,6 @@ from tests.mutants_of_values import MUTANTS_OF_VALUES
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
 
-
 MUTANTS = (
     *CONCURRENCY,
     *MUTANTS_OF_ASKING,

@@ -77,8 +77,8 @@ MUTANTS_OF_SHOWING = (
     Mutant(
         "what is missing is waited for without end",
         "query/following.py",
-        "        if run.gap and waited:\n            run.give_up()\n",
-        "",
+        "        if not dead and self._now() - since < _PATIENCE_NS:\n",
+        "        if not dead:\n",
         (_FOLLOWING,),
     ),
     Mutant(
@@ -105,8 +105,8 @@ MUTANTS_OF_SHOWING = (
     Mutant(
         "all that happened before is told",
         "query/following.py",
-        "told: deque[Happening] = deque(maxlen=history)",
-        "told: deque[Happening] = deque()",
+        "key=lambda one: one.ts)[-history:] if history else []",
+        "key=lambda one: one.ts)",
         (_FOLLOWING,),
     ),
     Mutant(

@@ -201,11 +201,4 @@ MUTANTS_OF_THE_INDEX = (
         "    except ValueError:\n        drop(source)\n",
         ("tests/unit/test_full_disks.py",),
     ),
-    Mutant(
-        "signs in a path stand for other paths",
-        "index/columns.py",
-        'return re.sub(r"[\\[*?]", r"[\\g<0>]", str(path))',
-        "return str(path)",
-        (_RETENTION + "test_an_archive_may_be_called_anything",),
-    ),
 )

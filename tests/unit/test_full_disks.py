@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from agentrace.errors import StoreError
-from agentrace.index import opened, rebuild
+from agentrace.index import database, opened, rebuild
 from agentrace.retention import remove_runs
 from agentrace.store import Store
 from tests.unit.indexes import made_anew, of_store
+from tests.unit.recorded_runs import Process
 from tests.unit.test_retention import held, stored
 
 
@@ -57,4 +58,20 @@ def test_an_index_for_which_there_is_no_room_is_an_error(tmp_path: Path, room: i
             with pytest.raises(StoreError, match="cannot be written"):
                 ask()
 
+    assert of_store(tmp_path) == made_anew(tmp_path)
+
+
+@pytest.mark.parametrize("room", [0, 1_000])
+def test_an_index_that_has_no_room_to_grow_stays(tmp_path: Path, room: int) -> None:
+    stored(tmp_path)
+    of_store(tmp_path)
+    before = (tmp_path / database.FILE).stat().st_ino
+    process = Process(tmp_path)
+    process.run("later", after_ms=300, number=9).end(1)
+    process.close()
+
+    with no_file_larger_than(room), pytest.raises(StoreError, match="cannot be written"):
+        opened(Store(tmp_path)).__enter__()
+
+    assert (tmp_path / database.FILE).stat().st_ino == before
     assert of_store(tmp_path) == made_anew(tmp_path)

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 import agentrace
-from agentrace.errors import StoreError
+from agentrace.errors import ConfigError, StoreError
 from agentrace.index import Watching, database, opened, rebuild
 from agentrace.index.leases import DATA, GATE, lease
 from agentrace.retention import archive, remove_archived, restore
@@ -174,7 +174,7 @@ def test_between_questions_nothing_is_held(tmp_path: Path) -> None:
     kept += [next(walked), recordings.steps().to_arrow(), recordings.steps().to_polars(), repr(kept[0])]
     try:
         recordings.sql("SELECT no_such_column FROM runs")
-    except agentrace.errors.ConfigError as error:
+    except ConfigError as error:
         kept.append(error)  # with its traceback, as a notebook keeps it
 
     assert is_free(tmp_path)

@@ -67,7 +67,8 @@ def decoded(path: Path) -> Iterator[bytes]:
             yield zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data[at:])).read()
         at = data.find(_ZSTD, at + 1)
     if path.suffix == ".parquet":
-        yield repr(duckdb.sql(f"SELECT * FROM '{path}'").fetchall()).encode()
+        with duckdb.connect() as reader:
+            yield repr(reader.execute(f"SELECT * FROM '{path}'").fetchall()).encode()
 
 
 def tops(files: set[str]) -> set[str]:

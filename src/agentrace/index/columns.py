@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ def rewrite_without(path: Path, run_ids: Sequence[bytes], new: Path) -> int | No
     Raises ``CorruptRecord`` where the file cannot be read, and ``StoreError`` where the new one cannot be written.
     """
     with database.in_memory() as connection:
-        known = {"file": _spelled(path), "runs": [format_run_id(run_id) for run_id in run_ids]}
+        known = {"file": str(path), "runs": [format_run_id(run_id) for run_id in run_ids]}
         of_them = "run_id IN (SELECT unnest($runs::UUID[]))"
         had, rows = _counted(
             connection, f"SELECT count(*) FILTER ({of_them}), count(*) FROM read_parquet($file)", known
@@ -43,14 +42,9 @@ def rewrite_without(path: Path, run_ids: Sequence[bytes], new: Path) -> int | No
             _copy(connection, f"SELECT * FROM read_parquet($file) WHERE NOT {of_them}", known, new)
         except StoreError:
             # One statement reads and writes: which of the two failed is seen by reading alone.
-            _counted(connection, "SELECT count(COLUMNS(*)) FROM read_parquet($file)", {"file": known["file"]})
+            _counted(connection, "SELECT count(COLUMNS(*)) FROM read_parquet($file)", {"file": str(path)})
             raise
         return rows - had
-
-
-def _spelled(path: Path) -> str:
-    """A path in which nothing stands for anything else."""
-    return re.sub(r"[\[*?]", r"[\g<0>]", str(path))
 
 
 def _counted(connection: Any, query: str, parameters: dict[str, Any]) -> tuple[int, ...]:

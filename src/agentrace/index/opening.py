@@ -229,9 +229,11 @@ def _bring_up_to_date(root: Path, watching: Watching, listed: _Listed | None = N
             indexer = Indexer(connection, source, stamps, watching.progress, watching.processes, source.archived())
             done = indexer.work()
             indexer.tell_archives()
-        except duckdb.Error as error:
+        except StoreError:
+            raise
+        except (OSError, duckdb.Error) as error:
             connection.close()
-            if attempt or not database.is_damage(error):
+            if attempt or isinstance(error, OSError) or not database.is_damage(error):
                 raise database.unusable(root, error) from error
             database.remove(root)
             continue

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _CONTENTS: Final = 16
 """Runs of a trace file that are kept in mind."""
-_IN_LINE = threading.RLock()
+_in_line = threading.RLock()
 """In one process, connections to one file share what is set for one of them: so questions take turns."""
 _sources: Final[WeakSet[Source]] = WeakSet()
 
@@ -79,7 +79,7 @@ class Source:
     @contextmanager
     def index(self) -> Generator[duckdb.DuckDBPyConnection]:
         """The index of all that was finished before; nothing else is in its reach. Raises ``StoreError``."""
-        with _IN_LINE:
+        with _in_line:
             if self._file is not None:
                 with self.lock:
                     self.runs()
@@ -113,7 +113,7 @@ class Source:
 
     def close(self) -> None:
         """Read no more. What was read stays."""
-        with _IN_LINE, self.lock:
+        with _in_line, self.lock:
             self.closed = True
             self._of_file = None
             self._contents.clear()
@@ -134,8 +134,8 @@ def _closed_off(stack: ExitStack, connection: duckdb.DuckDBPyConnection) -> duck
 
 def _in_child() -> None:
     """The thread that was asking does not go on here, and would never let the next one ask."""
-    global _IN_LINE
-    _IN_LINE = threading.RLock()
+    global _in_line
+    _in_line = threading.RLock()
     for source in list(_sources):
         source.lock = threading.RLock()
 
