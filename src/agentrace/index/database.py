@@ -189,8 +189,8 @@ def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             raise Held(_holder(text)) from error
         if "different configuration" in text.lower():
             raise Held("this program itself") from error
-        is_refused = not os.access(path.parent, os.W_OK) or not (read_only or is_damage(error))
-        if isinstance(error, duckdb.IOException) and is_refused:
+        has_no_room = not read_only and not is_damage(error)
+        if isinstance(error, duckdb.IOException) and (has_no_room or not os.access(path.parent, os.W_OK)):
             raise unusable(path.parent, error) from error
         raise Outdated(text.splitlines()[0]) from error
 
