@@ -41,7 +41,15 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
-_NO_ROOM: Final = ("no space left", "file too large", "out of memory", "disk full", "quota", "read-only")
+_NO_ROOM: Final = (
+    "could not write",
+    "no space left",
+    "file too large",
+    "out of memory",
+    "disk full",
+    "quota",
+    "read-only",
+)
 
 
 class Outdated(Exception):

@@ -10,6 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -255,7 +256,8 @@ class Indexer:
             connection.execute(statement("add_runs"), {"run_keys": batch.keys})
             connection.commit()
         except BaseException:
-            connection.rollback()
+            with suppress(engine().Error):  # a commit that failed has done it, and what it said is what counts
+                connection.rollback()
             raise
 
     def tell_archives(self) -> None:
