@@ -21,13 +21,13 @@ from tests.mutants_of_callables import CALLABLES
 from tests.mutants_of_offered_tools import MUTANTS_OF_OFFERED_TOOLS
 from tests.mutants_of_requests import MUTANTS_OF_REQUESTS
 from tests.mutants_of_runs import MUTANTS_OF_RUNS
+from tests.mutants_of_showing import MUTANTS_OF_SHOWING
 from tests.mutants_of_the_index import MUTANTS_OF_THE_INDEX
 from tests.mutants_of_the_store import MUTANTS_OF_THE_STORE
 from tests.mutants_of_values import MUTANTS_OF_VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "ARCHITECTURE.md", "README.md", "CHANGELOG.md")
-
 
 MUTANTS = (
     *CONCURRENCY,
@@ -345,6 +345,7 @@ MUTANTS = (
     ),
     *MUTANTS_OF_REQUESTS,
     *MUTANTS_OF_RUNS,
+    *MUTANTS_OF_SHOWING,
     *MUTANTS_OF_THE_STORE,
     *MUTANTS_OF_THE_INDEX,
     *(Mutant(*row) for row in CALLABLES),

@@ -7,6 +7,9 @@ from tests.mutant import Mutant
 _INDEX = "tests/unit/test_index.py::"
 _CAME = "tests/property/test_what_came.py::"
 _RETENTION = "tests/unit/test_retention.py::"
+_ARCHIVES = "tests/unit/test_index_of_archives.py"
+_LEASES = "tests/unit/test_index_leases.py::"
+_GOOD = "tests/unit/test_removing_for_good.py::"
 
 MUTANTS_OF_THE_INDEX = (
     Mutant(
@@ -97,8 +100,8 @@ MUTANTS_OF_THE_INDEX = (
     Mutant(
         "a stranger's hold is an error",
         "index/opening.py",
-        "            except Held as held:\n                return _stale(stack, source, str(held))\n        holding",
-        "            except Held as held:\n                raise StoreError(str(held)) from held\n        holding",
+        "            except Held as held:\n                return _stale(stack, source, str(held), watching)\n",
+        "            except Held as held:\n                raise StoreError(str(held)) from held\n",
         (_INDEX + "test_a_stranger_who_holds_the_index_makes_it_stale_and_no_error",),
     ),
     Mutant(
@@ -111,8 +114,8 @@ MUTANTS_OF_THE_INDEX = (
     Mutant(
         "a run is removed before the store knows where it is",
         "retention/archiving.py",
-        "        note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))\n        _let_go(root, moving)",
-        "        _let_go(root, moving)\n        note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))",
+        "    note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))\n",
+        "    take_out(root, moving)\n    note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))\n",
         (_RETENTION + "test_what_the_store_cannot_note_it_keeps",),
     ),
     Mutant(
@@ -125,7 +128,7 @@ MUTANTS_OF_THE_INDEX = (
     Mutant(
         "restored runs stay in the Parquet files",
         "retention/restoring.py",
-        "    columns.leave_out(path, run_ids)\n",
+        "            columns.leave_out(path, free)\n",
         "",
         (_RETENTION + "test_restoring_brings_back_what_was_there",),
     ),
@@ -135,5 +138,96 @@ MUTANTS_OF_THE_INDEX = (
         "        _summarise(source, moving)\n",
         "",
         (_RETENTION + "test_an_archive_that_cannot_be_reached_is_told_and_no_run_is_lost",),
+    ),
+    Mutant(
+        "what an integration told before of runs that are away makes everybody pass",
+        "index/indexing.py",
+        "distinct = filter(_is_current, {known.facts for known in self._known.values()})",
+        "distinct = {known.facts for known in self._known.values()}",
+        (_ARCHIVES,),
+    ),
+    Mutant(
+        "what was told of a run goes while its archive has lost it",
+        "index/indexing.py",
+        "            if progress.stamp == UNREAD != known.stamp:\n",
+        "            if False:\n",
+        (_ARCHIVES,),
+    ),
+    Mutant(
+        "a run that comes back into its archive is not told anew",
+        "index/freshness.py",
+        'places = [f"{_changed(Path(place))} {place}" for place in sorted(archives)]',
+        "places = sorted(archives)",
+        (_ARCHIVES,),
+    ),
+    Mutant(
+        "a thread that reads waits for itself",
+        "index/leases.py",
+        "    held = _join(root, alone) or _wait(root, alone, waiting)\n",
+        "    held = _wait(root, alone, waiting)\n",
+        (_LEASES + "test_who_reads_cannot_make_it_anew",),
+    ),
+    Mutant(
+        "the first of a thread's readers lets go for all",
+        "index/leases.py",
+        "        if not self.users:\n",
+        "        if True:\n",
+        (_LEASES + "test_whoever_of_a_thread_reads_last_lets_go",),
+    ),
+    Mutant(
+        "a forked child keeps what its parent has locked",
+        "native.py",
+        "    os.register_at_fork(after_in_child=_close_inherited)\n",
+        "    pass\n",
+        (_LEASES + "test_what_a_killed_process_held_is_free_although_its_child_lives",),
+    ),
+    Mutant(
+        "a forked child reads with what is its parent's",
+        "index/leases.py",
+        "    _inherited.update(key[:2] for key in _held)\n",
+        "",
+        (_LEASES + "test_a_child_takes_nothing_from_its_parent",),
+    ),
+    Mutant(
+        "a forked child waits for a thread of its parent",
+        "reading/source.py",
+        "    os.register_at_fork(after_in_child=_in_child)\n",
+        "    pass\n",
+        (_LEASES + "test_a_child_may_ask_while_a_thread_of_its_parent_does",),
+    ),
+    Mutant(
+        "Parquet files are written from an index that is stale",
+        "index/opening.py",
+        "        if session is None or session.stale is not None:\n",
+        "        if session is None:\n",
+        (_LEASES + "test_runs_are_moved_and_removed_by_who_reads",),
+    ),
+    Mutant(
+        "rows that were deleted stay in the file",
+        "index/opening.py",
+        "        if not attempt and listed.is_due():\n",
+        "        if False:\n",
+        (_GOOD + "test_nothing_is_left_of_a_run_that_was_removed",),
+    ),
+    Mutant(
+        "what a failed commit said is lost",
+        "index/indexing.py",
+        "            with suppress(engine().Error):  # a commit that failed has done it, and what it said is what counts\n",
+        "            if True:\n",
+        ("tests/unit/test_full_disks.py::test_an_index_that_has_no_room_to_grow_stays",),
+    ),
+    Mutant(
+        "an index that has no room to grow is made again",
+        "index/database.py",
+        "        has_no_room = not read_only and not is_damage(error)\n",
+        "        has_no_room = False\n",
+        ("tests/unit/test_full_disks.py::test_an_index_that_has_no_room_to_grow_stays",),
+    ),
+    Mutant(
+        "a full disk keeps a run from being removed",
+        "retention/removing.py",
+        "    except OSError:\n        drop(source)\n",
+        "    except ValueError:\n        drop(source)\n",
+        ("tests/unit/test_full_disks.py",),
     ),
 )

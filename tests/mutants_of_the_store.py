@@ -6,6 +6,8 @@ from tests.mutant import Mutant
 
 _FORMAT = "tests/unit/test_store_format.py"
 _REMOVING = "tests/unit/test_removing.py"
+_GOOD = "tests/unit/test_removing_for_good.py::"
+_LATE = "tests/unit/test_retention_late.py::"
 _GC = "tests/chaos/test_gc.py"
 
 MUTANTS_OF_THE_STORE = (
@@ -179,5 +181,89 @@ MUTANTS_OF_THE_STORE = (
         "    kept = kept_heads(Derived(root))\n",
         "    from agentrace.store import Store\n\n    _ = Store(root).entries\n    kept = kept_heads(Derived(root))\n",
         ("tests/e2e/test_completion.py::test_a_tab_changes_nothing_and_a_mistake_is_no_traceback",),
+    ),
+    Mutant(
+        "a held run loses what is archived of it",
+        "retention/removing.py",
+        "free = {run_id for group in groups if not busy.keys() & group for run_id in group}",
+        "free = {run_id for group in groups for run_id in group}",
+        (_GOOD + "test_a_run_that_is_held_keeps_what_is_archived_of_it",),
+    ),
+    Mutant(
+        "one archive is emptied before another is seen to be away",
+        "retention/removing.py",
+        "            _see_that_they_are_there(root, free)\n",
+        "",
+        (_GOOD + "test_of_several_archives_none_is_touched_while_one_is_away",),
+    ),
+    Mutant(
+        "a run is archived while it is removed",
+        "retention/removing.py",
+        "        with alone(root):\n            journal.recover",
+        "        if True:\n            journal.recover",
+        (_GOOD + "test_a_run_is_not_archived_while_it_is_removed",),
+    ),
+    Mutant(
+        "a damaged Parquet file keeps what was removed",
+        "retention/removing.py",
+        "        columns.leave_out(path, free, for_good=True)\n",
+        "        columns.leave_out(path, free)\n",
+        (_GOOD + "test_nothing_is_left_of_a_run_that_was_removed",),
+    ),
+    Mutant(
+        "what a killed copy left keeps what was removed",
+        "retention/copying.py",
+        "        if name.startswith(beginnings):\n",
+        "        if False:\n",
+        (_GOOD + "test_nothing_is_left_of_a_run_that_was_removed",),
+    ),
+    Mutant(
+        "a damaged lane file keeps what was removed",
+        "store/removing.py",
+        "        blank(path, gone)\n",
+        "        pass\n",
+        (_GOOD + "test_what_is_left_of_a_damaged_lane_file_is_of_other_runs",),
+    ),
+    Mutant(
+        "what is damaged of other runs is blanked",
+        "journal/removal.py",
+        "            if not is_named or any(run_id in content for run_id in gone):\n",
+        "            if True:\n",
+        (_GOOD + "test_what_is_left_of_a_damaged_lane_file_is_of_other_runs",),
+    ),
+    Mutant(
+        "half-written results keep what was removed",
+        "store/derived.py",
+        "                half.unlink(missing_ok=True)\n",
+        "                pass\n",
+        (_GOOD + "test_nothing_is_left_of_a_run_that_was_removed",),
+    ),
+    Mutant(
+        "an archive that keeps what was brought back is not told",
+        "retention/restoring.py",
+        "                    shared.append(Path(archive.path))\n",
+        "                    pass\n",
+        ("tests/unit/test_cli_archive.py::test_an_archive_that_keeps_what_is_brought_back_is_told",),
+    ),
+    Mutant(
+        "what comes of a run after it was archived hides it",
+        "store/opening.py",
+        "            return snapshot.record(run_id, self._beginning(run_id))\n",
+        "            return snapshot.record(run_id)\n",
+        (_LATE + "test_a_run_is_read_as_one",),
+    ),
+    Mutant(
+        "what comes of a run after it was archived cannot be moved to it",
+        "retention/restoring.py",
+        "                go_on(root, path, run_id)\n",
+        "                pass\n",
+        (_LATE + "test_it_is_one_wherever_it_is_moved",),
+    ),
+    Mutant(
+        "a move that was killed leaves rows twice",
+        "retention/archiving.py",
+        "    columns.leave_out(target, [run_id for run_id in moving if _has(target, run_id)])",
+        "    pass",
+        (_LATE + "test_a_move_that_was_killed_leaves_no_row_twice",),
     ),
 )

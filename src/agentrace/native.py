@@ -8,12 +8,13 @@ at which gevent goes on with something else.
 from __future__ import annotations
 
 import _thread
+import os
 import queue
 import sys
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -56,3 +57,37 @@ class Repeating:
     def _work(self) -> None:
         while not self._stop.acquire(timeout=self._seconds):
             self._call()
+
+
+_own: Final[set[OwnFile]] = set()
+
+
+class OwnFile:
+    """An open file of this process alone: a child that is forked closes it before it does anything else.
+
+    A lock belongs to the open file, whoever has a copy of its descriptor. So what this process has locked is free once
+    the process is gone, although its children live on; and no child lets go of what its parent has locked.
+    """
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        """-1 once it is closed."""
+        _own.add(self)
+
+    def close(self) -> None:
+        """Close it; doing it twice is harmless. Raises OSError."""
+        fd, self.fd = self.fd, -1
+        _own.discard(self)
+        if fd >= 0:
+            os.close(fd)
+
+
+def _close_inherited() -> None:
+    for one in list(_own):
+        one.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_inherited)

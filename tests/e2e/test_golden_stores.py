@@ -20,6 +20,7 @@ from agentrace.events import is_readable
 from agentrace.query import Runs, output_of
 from tests.e2e.place import AGENTRACE, Place, names_of, status
 from tests.unit.golden import GOLDEN
+from tests.unit.indexes import made_anew, of_store
 
 STORES = sorted((GOLDEN / "stores").glob("*.tar.gz"))
 STEPS = ["search", "weather", "search", "weather", "book"]
@@ -66,6 +67,23 @@ def test_the_commands_show_it(place: Place) -> None:
         ["travel", "completed"],
     ]
     assert "the process died without an end" in shown.out
+
+
+def test_it_is_indexed_as_a_store_of_today_is(place: Place) -> None:
+    kept = of_store(place.store)
+    assert [row[2] for row in kept["runs"]] == ["completed", "completed", "interrupted"]
+    assert kept == made_anew(place.store)
+
+    counted = place.do(AGENTRACE, "sql", "SELECT name, steps FROM runs ORDER BY started", "--csv")
+    found = place.do(AGENTRACE, "search", "head of a fjord", "--json")
+
+    assert (counted.code, counted.err, counted.out.split()) == (
+        0,
+        "",
+        ["name,steps", "travel,5", "travel,5", "killed,5"],
+    )
+    assert (found.code, found.err) == (0, "")
+    assert {hit["name"] for hit in map(json.loads, found.out.splitlines())} == {"search"}
 
 
 def test_its_runs_are_replayed(place: Place) -> None:

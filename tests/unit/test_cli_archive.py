@@ -131,3 +131,18 @@ def test_removing_tells_that_an_archive_keeps_its_copy(tmp_path: Path, said: Sai
     assert code == 0
     assert f"{target} keeps its copy" in err
     assert said("show", "agent-1", "--home", root)[0] == 0
+
+
+def test_an_archive_that_keeps_what_is_brought_back_is_told(tmp_path: Path, said: Said) -> None:
+    first, second, target = tmp_path / "first", tmp_path / "second", tmp_path / "archive"
+    stored(first)
+    shutil.copytree(first, second)
+    for root in (first, second):
+        assert said("archive", "agent-1", "agent-2", "--to", target, "--home", root)[0] == 0
+
+    code, out, err = said("restore", "agent-1", "--home", first)
+    assert (code, out) == (0, "1 run brought back\n")
+    assert err == f"warning: {target} keeps its copy: another store put it there, or relies on it\n"
+
+    code, out, err = said("restore", "agent-1", "--home", second)
+    assert (code, out, err) == (0, "1 run brought back\n", "")

@@ -148,7 +148,9 @@ def test_a_run_whose_archive_is_away_is_no_damage(tmp_path: Path, capsys: pytest
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["ok", "away", "away", "ok", "4"]
     assert lines[-1] == "4 runs, 2 whole, 2 away"
     assert sum(f"is archived in {cold}, which is not there" in line for line in lines) == 2
-    told = {one["run_id"].replace("-", ""): one for one in map(json.loads, verified(capsys, root, "--all", "--json")[1])}
+    told = {
+        one["run_id"].replace("-", ""): one for one in map(json.loads, verified(capsys, root, "--all", "--json")[1])
+    }
     assert [(told[one.hex()]["ok"], bool(told[one.hex()]["away"])) for one in (newest, second, third)] == [
         (True, False),
         (None, True),

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from agentrace import events
-from agentrace.query import Following, Happening
+from agentrace.query import Following, Happening, Runs
 from tests.unit.recorded_runs import MODEL, MS, Process, completion
 
 
@@ -88,6 +88,18 @@ def test_what_happened_before_is_told_as_far_back_as_asked(tmp_path: Path) -> No
     process.close()
 
 
+def test_as_far_back_as_asked_is_over_all_runs(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    for at in (0, 1):
+        run = process.run(f"agent-{at}", after_ms=100 * at)
+        run.done(run.step("tool", "search", 1), 2)
+    process.close()
+
+    told = Following(tmp_path, Runs(tmp_path).ids, history=2).look()
+
+    assert names(told)[:2] == ["step_began agent-1 1 running", "step_ended agent-1 1 ok"]
+
+
 def test_a_process_that_dies_leaves_its_run_interrupted(tmp_path: Path) -> None:
     process = Process(tmp_path)
     run = process.run("agent")
@@ -131,6 +143,20 @@ def test_runs_that_nobody_asked_for_are_not_told(tmp_path: Path) -> None:
     assert told[0].root == run.id
     assert (later.seq, child.seq) == (1, 1)
     process.close()
+
+
+def test_an_old_run_that_comes_back_is_nothing_new(tmp_path: Path) -> None:
+    process = Process(tmp_path / "elsewhere")
+    old = process.run("old", after_ms=-800_000_000_000)  # about 25 years before
+    old.end(1)
+    process.close()
+    Process(tmp_path / "store").close()
+    following = Following(tmp_path / "store")
+    following.look()
+
+    shutil.copytree(tmp_path / "elsewhere" / "segments", tmp_path / "store" / "segments", dirs_exist_ok=True)
+
+    assert [following.look(), following.look()] == [[], []]
 
 
 def test_a_run_that_is_removed_is_told_once_it_stays_away(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from agentrace import events
+from agentrace.events import Parent
+from agentrace.ids import uuid7
 from agentrace.query import InferredRow, ProcessRow, Row, Runs, StepRow, Tree
-from tests.unit.recorded_runs import MODEL, MS, Process
+from tests.unit.recorded_runs import MODEL, MS, START_MS, Process
 from tests.unit.travel_run import travel
 
 
@@ -140,6 +142,20 @@ def test_a_false_record_makes_no_circle(tmp_path: Path) -> None:
     process.close()
 
     assert outline(Runs(tmp_path).tree(run.id)) == ["first", "  second", "third", "fourth"]
+
+
+def test_runs_that_say_they_started_each_other_make_no_circle(tmp_path: Path) -> None:
+    first, second = (uuid7(START_MS + at, at.to_bytes(10, "big")) for at in (1, 2))
+    process = Process(tmp_path)
+    for at, above in ((1, second), (2, first)):
+        run = process.run(f"agent-{at}", after_ms=at, number=at, parent=Parent(above, 0, "process:0"))
+        run.step("task", "work", 1)
+        run.end(2)
+    process.close()
+
+    tree = Runs(tmp_path).tree(first)
+
+    assert (len(tree.rows), tree.processes) == (3, 1)
 
 
 def test_a_step_inside_of_one_that_is_lost_is_shown_all_the_same(tmp_path: Path) -> None:

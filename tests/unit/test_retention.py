@@ -266,7 +266,7 @@ def test_an_archive_keeps_what_another_store_relies_on(tmp_path: Path) -> None:
 
     restore(Store(first), ids[:1], lambda _: None)
     restore(Store(reader), ids[1:2], lambda _: None)
-    assert remove_archived(Store(first), ids[2:3]).kept == [target]
+    assert remove_archived(Store(first), ids[2:3]).archives == [target]
 
     assert held(second) == before
     assert held(reader) == {run_id: before[run_id] for run_id in ids[:3]}
@@ -323,6 +323,34 @@ def test_an_archive_that_answers_with_an_error_is_away(tmp_path: Path) -> None:
     assert [known.is_there for known in archives(root)] == [False]
     with pytest.raises(ArchiveAway):
         Store(root).source(ids[0])
+
+
+@pytest.mark.parametrize("name", ["it's [a] *{b}* 100%; \n x?", "[]", "[!a]", "ж"])
+def test_an_archive_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    root, target = tmp_path / "store", tmp_path / name
+    ids = stored(root)
+    before, told = held(root), of_runs(root)
+
+    moved(root, target, ids[:2])
+    with opened(Store(root)) as session:
+        where = session.connection.execute("SELECT DISTINCT archive FROM runs WHERE archive IS NOT NULL").fetchall()
+    assert where == [(str(target),)]
+    restore(Store(root), ids[:1], lambda _: None)
+
+    assert [path.suffix for path in (target / "parquet" / "steps").iterdir()] == [".parquet"]
+    assert (held(root), of_runs(root)) == (before, told)
+
+
+def test_an_archive_whose_path_is_no_text_is_refused(tmp_path: Path) -> None:
+    root, target = tmp_path / "store", tmp_path / os.fsdecode(b"caf\xe9")
+    ids = stored(root)
+
+    with pytest.raises(StoreError) as refused:
+        moved(root, target, ids)
+
+    assert refused.value.slug == "archive"
+    assert not target.exists()
+    assert Store(root).archived() == {}
 
 
 MOVER = """

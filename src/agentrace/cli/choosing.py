@@ -29,6 +29,8 @@ from agentrace.store.removing import held
 
 _SHOWN: Final = 20
 WHY: Final = {True: "its process still runs", False: "its process died in this moment: try again"}
+SHARED: Final = "keeps its copy: another store put it there, or relies on it"
+"""What is said of an archive from which a run was not taken."""
 
 
 class Group(Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agentrace.cli.choosing import check_choice, meant, store_of
+from agentrace.cli.choosing import SHARED, check_choice, meant, store_of
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.filtering import filter_options
 from agentrace.cli.opening import home_option
@@ -32,7 +32,7 @@ def command(
     """Bring each archived RUN back into the store, as it was, and take it out of its archive.
 
     Without RUN, filters say which: the archived ones of those that `agentrace ls` lists with the same filters. An
-    archive that may only be read keeps its copy.
+    archive keeps its copy if it may only be read, or if another store put it there or relies on it; that is told.
 
     \b
     Example:
@@ -55,14 +55,20 @@ def command(
         with Progress("restoring", "run", len(found)) as progress:
             done = restore(store, found, progress.advance)
         click.echo(f"{counted(len(done.restored), 'run')} brought back", err=as_json)
-    for path in done.kept:
-        told = f"{plain(str(path))} may only be read, so it keeps its copy"
-        click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
+    _warn_of(done)
     if done.here and not as_json:
         click.echo(f"{counted(len(done.here), 'run')} {'was' if len(done.here) == 1 else 'were'} not archived")
     if as_json:
         otherwise = "would be restored" if dry_run else "archived"
         write(json_text(_json(run_id, done, otherwise)) for run_id in found)
+
+
+def _warn_of(done: Restored) -> None:
+    """Which archives have something of what was brought back, and why."""
+    reasons = ((done.kept, "may only be read, so it keeps its copy"), (done.shared, SHARED))
+    for paths, why in reasons:
+        for path in paths:
+            click.echo(f"{click.style('warning', fg='yellow')}: {plain(str(path))} {why}", err=True)
 
 
 def _json(run_id: bytes, done: Restored, otherwise: str) -> dict[str, Any]:

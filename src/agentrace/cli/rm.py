@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agentrace.cli.choosing import WHY, Group, check_choice, groups_of, meant, store_of
+from agentrace.cli.choosing import SHARED, WHY, Group, check_choice, groups_of, meant, store_of
 from agentrace.cli.choosing import told_lines as group_lines
 from agentrace.cli.escaping import json_text, plain
 from agentrace.cli.filtering import filter_options
+from agentrace.cli.indexed import watching
 from agentrace.cli.opening import home_option
 from agentrace.cli.progress import Progress
 from agentrace.cli.run_table import unique_digits
@@ -22,9 +22,8 @@ from agentrace.cli.units import counted, size
 from agentrace.ids import format_run_id
 from agentrace.index.filters import Filter
 from agentrace.query import Head
-from agentrace.retention import remove_archived
+from agentrace.retention import Removed, remove_runs
 from agentrace.store import Store
-from agentrace.store.removing import Removal, remove
 
 
 @click.command()
@@ -48,8 +47,8 @@ def command(
 
     Without RUN, filters say which: those that `agentrace ls` lists with the same filters, also runs of child processes
     and jobs. Without a name or a filter nothing is removed, nor while a program that is not agentrace holds the index.
-    What is removed cannot be brought back. A run that a process still writes is left; if it was named, the exit code
-    is 1.
+    What is removed cannot be brought back: it is in no file of the store, its index and its archives any more. A run
+    that a process still writes is left; if it was named, the exit code is 1.
 
     \b
     Example:
@@ -65,7 +64,7 @@ def command(
     told = group_lines(groups, unique_digits(runs.ids), terminal(), "removed")
     click.echo("\n".join(told), err=as_json)
     free = [group for group in groups if group.is_held is None]
-    done = Removal([], {}, [])
+    done = Removed([], [])
     if free and not dry_run:
         if yes or click.confirm(f"Remove {counted(sum(len(group.members) for group in free), 'run')}?", err=True):
             done = _removed(store, free)
@@ -78,23 +77,24 @@ def command(
         ctx.exit(1)
 
 
-def _removed(store: Store, groups: Sequence[Group]) -> Removal:
+def _removed(store: Store, groups: Sequence[Group]) -> Removed:
     members = [[head.run_id for head in group.members] for group in groups]
-    archived = remove_archived(store, list(chain(*members)))  # a move that was killed leaves a run in both places
     with Progress("removing", "run", sum(map(len, members))) as progress:
-        found = remove(store.root, members, progress.advance)
-    for path in archived.kept:
-        _warn(f"{plain(str(path))} keeps its copy: another store put it there, or relies on it")
-    for path in found.damaged:
-        _warn(f"{plain(str(path))} holds something of a removed run, and was left because of other runs in it")
-    return Removal(list(dict.fromkeys([*found.removed, *archived.removed])), found.kept, found.damaged)
+        done = remove_runs(store, members, progress.advance, watching("indexing"))
+    for path in done.archives:
+        _warn(f"{plain(str(path))} {SHARED}")
+    for path in done.damaged:
+        _warn(f"{plain(str(path))} is damaged and has other runs: what it held of a removed run is blanked")
+    if done.index_held:
+        _warn(f"{plain(done.index_held)} holds the index: what that tells of removed runs goes with the next command")
+    return done
 
 
 def _warn(told: str) -> None:
     click.echo(f"{click.style('warning', fg='yellow')}: {told}", err=True)
 
 
-def _outcomes(groups: Sequence[Group], done: Removal, otherwise: str) -> Iterator[tuple[Head, str]]:
+def _outcomes(groups: Sequence[Group], done: Removed, otherwise: str) -> Iterator[tuple[Head, str]]:
     """Each run, and what came of it; ``otherwise`` is told of one that could be removed and was not."""
     removed = set(done.removed)
     for group in groups:

@@ -35,7 +35,8 @@ def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) 
     yield to.paint(_line(_HEADINGS, widths, to).rstrip(), "dim")
     for (entry, _), row, note in zip(shown, rows, notes, strict=True):
         line = _line(row, widths, to, {_STATUS: _STATUS_COLOURS.get(entry.summary.status, "dim")})
-        yield f"{line}  {to.paint(to.cut(note, room), 'dim')}".rstrip()
+        told = to.paint(to.cut(note, room), "dim") if room >= min(_LEAST_NOTE, cells(note)) else ""
+        yield f"{line}  {told}".rstrip()
 
 
 def _fitting(wanted: Sequence[int], note: int, to: Terminal) -> dict[int, int]:
@@ -86,8 +87,10 @@ _RIGHT = frozenset({3, 4, 5, 6})
 _YIELDING = (6, 4, 7, 5, 3)
 """Columns that a narrow terminal does without, in this order."""
 _LEAST_NAME = 8
-_SHORT_NAME, _NOTE = 20, 32
+_SHORT_NAME, _NOTE = 16, 32
 """Columns that a name keeps where there are notes, and that notes are given if they need them."""
+_LEAST_NOTE = 6
+"""Fewer columns say nothing."""
 _NONE: Mapping[int, str] = {}
 
 

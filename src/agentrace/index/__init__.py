@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from agentrace.index.columns import copy_out, rewrite_without
 from agentrace.index.database import Stale
+from agentrace.index.erasing import intend
 from agentrace.index.indexing import Indexed
-from agentrace.index.opening import Session, Watching, opened, rebuild
+from agentrace.index.opening import Session, Watching, drop, erase, opened, opened_for, rebuild
 
-__all__ = ["Indexed", "Session", "Stale", "Watching", "copy_out", "opened", "rebuild", "rewrite_without"]
+__all__ = [
+    "Indexed",
+    "Session",
+    "Stale",
+    "Watching",
+    "copy_out",
+    "drop",
+    "erase",
+    "intend",
+    "opened",
+    "opened_for",
+    "rebuild",
+    "rewrite_without",
+]

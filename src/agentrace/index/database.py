@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +39,17 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "preserve_insertion_order": True,
     "custom_user_agent": "agentrace",
 }
+
+
+_NO_ROOM: Final = (
+    "could not write",
+    "no space left",
+    "file too large",
+    "out of memory",
+    "disk full",
+    "quota",
+    "read-only",
+)
 
 
 class Outdated(Exception):
@@ -102,6 +113,21 @@ def copied(root: Path) -> Generator[duckdb.DuckDBPyConnection]:
             yield connection
         finally:
             connection.close()
+
+
+def written_again(root: Path, new: Path) -> None:
+    """Write the rows of the index, and nothing else that is in its file, into a new one.
+
+    The caller holds the index alone. Raises OSError, and what the engine raises.
+    """
+    with closing(_made(_connect(_spelled(new)))) as connection:
+        os.chmod(new, 0o600)
+        before = _spelled(root / FILE).replace("'", "''")
+        connection.execute(statement("attach", "erasing").format(path=before))
+        tables: list[Any] = connection.execute(statement("tables", "erasing")).fetchall()
+        for (table,) in tables:
+            connection.execute(statement("copy", "erasing").format(table=table))
+        connection.execute(statement("detach", "erasing"))
 
 
 def check_throughout(connection: duckdb.DuckDBPyConnection) -> None:
@@ -171,7 +197,8 @@ def _opened(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             raise Held(_holder(text)) from error
         if "different configuration" in text.lower():
             raise Held("this program itself") from error
-        if isinstance(error, duckdb.IOException) and not os.access(path.parent, os.W_OK):
+        has_no_room = not read_only and not is_damage(error)
+        if isinstance(error, duckdb.IOException) and (has_no_room or not os.access(path.parent, os.W_OK)):
             raise unusable(path.parent, error) from error
         raise Outdated(text.splitlines()[0]) from error
 
@@ -211,7 +238,7 @@ def _check(connection: duckdb.DuckDBPyConnection) -> None:
 def is_damage(error: Exception) -> bool:
     """Whether an error says that the file is not what was written, rather than that the disk is full."""
     text = str(error).lower()
-    return not any(sign in text for sign in ("no space left", "out of memory", "disk full", "quota", "read-only"))
+    return not any(sign in text for sign in _NO_ROOM)
 
 
 def unusable(root: Path, error: Exception) -> StoreError:

@@ -56,11 +56,8 @@ def this_pass(began: int, root: Path, entries: Sequence[RunEntry], archives: Col
     """
     if any(entry.state != "sealed" for entry in entries):  # in a lane something may still come
         return Pass("", began, _boot())
-    try:
-        changed = os.stat(root / "segments").st_mtime_ns
-    except OSError:
-        changed = 0
-    digest = blake3("\n".join([STAMP, str(changed), *sorted(archives), ""]).encode())
+    places = [f"{_changed(Path(place))} {place}" for place in sorted(archives)]
+    digest = blake3("\n".join([STAMP, str(_changed(root)), *places, ""]).encode())
     for entry in entries:
         digest.update(entry.run_id)
         digest.update(entry.state.encode())
@@ -109,14 +106,26 @@ def came_to(root: Path) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     new = path.with_name(f".{path.name}-{os.getpid()}")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(data)
-    os.replace(new, path)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def forget(root: Path) -> None:
     """The next one looks at the index itself."""
     (root / FILE).unlink(missing_ok=True)
+
+
+def _changed(root: Path) -> int:
+    """When a run last came to the sealed ones in a directory, or went; 0 if that cannot be seen."""
+    try:
+        return os.stat(root / "segments").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _boot() -> str:

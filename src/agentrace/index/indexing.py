@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -85,12 +86,12 @@ class Indexer:
         self._next_key = 1
         self._batch = _Batch()
 
-    def work(self) -> Indexed:
-        """Index everything that is new now. Raises ``StoreError``."""
+    def work(self, only: Collection[bytes] | None = None) -> Indexed:
+        """Index everything that is new now, or only these runs of it. Raises ``StoreError``."""
         for key, run_id, *rest in self._all(statement("known_runs")):
             self._known[run_id.bytes] = Known(key, *rest)
             self._next_key = max(self._next_key, key + 1)
-        entries = self._source.entries
+        entries = [one for one in self._source.entries if only is None or one.run_id in only]
         gone = self._known.keys() - {one.run_id for one in entries}
         self._forget([self._known.pop(run_id).run_key for run_id in gone])
         current: dict[str, bool] = {}
@@ -104,8 +105,11 @@ class Indexer:
         return self.done
 
     def facts(self) -> dict[str, str]:
-        """The integrations that told something of the runs that are indexed now, and their versions."""
-        distinct = {known.facts for known in self._known.values()}
+        """The integrations that told something of the runs that are indexed now, and their versions.
+
+        What an older version told of runs that cannot be read now is not among them: no pass could change it.
+        """
+        distinct = filter(_is_current, {known.facts for known in self._known.values()})
         return {name: version for one in distinct for name, version in msgspec.json.decode(one).items()}
 
     def _is_new(self, entry: RunEntry, current: dict[str, bool]) -> bool:
@@ -154,9 +158,6 @@ class Indexer:
             self._add(one)
 
     def _task(self, entry: RunEntry) -> Task:
-        known = self._known.get(entry.run_id)
-        if known is not None:
-            self._batch.forgotten.append(known.run_key)
         key, self._next_key = self._next_key, self._next_key + 1
         return Task(entry.run_id, key, entry.state, self._stamps.get(entry.run_id, ""))
 
@@ -237,7 +238,11 @@ class Indexer:
         return list(whole().pick(sorted(seqs)))
 
     def _add(self, one: Told) -> None:
-        progress = one.progress
+        progress, known = one.progress, self._known.get(one.run_id)
+        if known is not None and known.run_key != progress.run_key:
+            if progress.stamp == UNREAD != known.stamp:
+                return  # what was told of it is all that there is to tell, until it can be read again
+            self._batch.forgotten.append(known.run_key)
         self._batch.add(one)
         self._known[one.run_id] = Known(
             progress.run_key, progress.state, progress.stamp, progress.last_seq, progress.facts
@@ -277,7 +282,8 @@ class Indexer:
             connection.execute(statement("add_runs"), {"run_keys": batch.keys})
             connection.commit()
         except BaseException:
-            connection.rollback()
+            with suppress(engine().Error):  # a commit that failed has done it, and what it said is what counts
+                connection.rollback()
             raise
 
     def tell_archives(self) -> None:

@@ -8,26 +8,26 @@
     wait in line, alone  ──►  index what is new  ──►  read it
 
 A trace file is indexed into memory. Where a program that is not agentrace holds the index, a copy of it is read, and
-the date of that copy is told.
+the date of that copy is told. So it is where this thread itself has the index open, and something is new.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Collection, Generator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from agentrace.errors import StoreError
-from agentrace.index import database, freshness
+from agentrace.index import database, erasing, freshness
 from agentrace.index.database import Held, Outdated, Stale
 from agentrace.index.engine import engine
 from agentrace.index.indexing import Indexed, Indexer, Progress
-from agentrace.index.leases import Waiting, lease, silent
+from agentrace.index.leases import Occupied, Waiting, lease, silent
 from agentrace.query import RunsSource
 from agentrace.store import Store
 
@@ -64,31 +64,81 @@ class Session(Struct):
 def opened(source: RunsSource, watching: Watching = Watching()) -> Generator[Session]:  # noqa: B008  (frozen)
     """The index of a store or of a trace file, to be read: all that was finished before this call is in it.
 
-    Raises ``StoreError`` where there can be no index.
+    While a thread has it open it may open it again, and then reads what was there the first time if something is new.
+    Raises ``StoreError`` where there can be no index; slug ``index-held`` where this thread is writing it.
     """
     with ExitStack() as stack:
         if isinstance(source, Store) and _has_place(source):
-            yield _session(stack, source, watching)
+            try:
+                session = _session(stack, source, watching)
+            except Occupied as occupied:
+                raise _is_held(source.root, str(occupied)) from occupied
+            yield session
         else:
             yield _in_memory(stack, source, watching)
 
 
+@contextmanager
+def opened_for(source: Store, run_ids: Collection[bytes], watching: Watching) -> Generator[Session]:
+    """As ``opened``; where that would be stale, or cannot be, an index in memory of these runs as they are."""
+    with ExitStack() as stack:
+        session: Session | None = None
+        with suppress(StoreError):  # there may be no room for it
+            session = stack.enter_context(opened(source, watching))
+        if session is None or session.stale is not None:
+            stack.close()
+            session = _in_memory(stack, Store(source.root), watching, run_ids)
+        yield session
+
+
 def rebuild(source: Store, watching: Watching = Watching()) -> Indexed:  # noqa: B008  (frozen)
-    """Make the index of a store again from its records. Raises ``StoreError``."""
-    with lease(source.root, alone=True, waiting=watching.waiting):
-        try:
-            database.writable(source.root).close()  # raises if somebody else holds what would be removed
-        except Outdated:
-            pass
-        except Held as held:
-            raise StoreError(
-                f"the index of {source.root} is held by {held}",
-                do="close that program, then try again",
-                slug="index-held",
-            ) from held
+    """Make the index of a store again from its records. Raises ``StoreError``; slug ``index-held`` where it is open."""
+    try:
+        with lease(source.root, alone=True, waiting=watching.waiting):
+            with suppress(Outdated):
+                database.writable(source.root).close()  # raises if somebody else holds what would be removed
+            database.remove(source.root)
+            freshness.forget(source.root)
+            return _bring_up_to_date(source.root, watching)
+    except (Held, Occupied) as held:
+        raise _is_held(source.root, str(held)) from held
+
+
+def drop(source: Store) -> None:
+    """Remove the index, unless somebody holds it; the next one that needs it makes it again. Raises ``StoreError``."""
+    with suppress(Held, Occupied), lease(source.root, alone=True):
+        with suppress(Outdated, StoreError):
+            database.writable(source.root).close()
         database.remove(source.root)
         freshness.forget(source.root)
-        return _bring_up_to_date(source.root, watching)
+
+
+def erase(source: Store, watching: Watching = Watching()) -> str:  # noqa: B008  (frozen)
+    """Leave nothing in the index of runs that are gone since ``erasing.intend``; who holds it, if that has to wait.
+
+    Raises OSError where the store cannot be written.
+    """
+    root = source.root
+    try:
+        with lease(root, alone=True, waiting=watching.waiting):
+            if (root / database.FILE).exists():
+                try:
+                    _bring_up_to_date(root, watching)
+                except (StoreError, OSError):  # such as a full disk: without an index, nothing is left either
+                    database.remove(root)
+                    freshness.forget(root)
+            erasing.end(root, (), given_up=True)
+    except (Held, Occupied) as held:
+        return str(held)
+    return ""
+
+
+def _is_held(root: Path, holder: str) -> StoreError:
+    return StoreError(
+        f"the index of {root} is held by {holder}",
+        do="close that program, or what has it open there, and try again",
+        slug="index-held",
+    )
 
 
 def _has_place(source: Store) -> bool:
@@ -112,6 +162,9 @@ def _session(stack: ExitStack, source: Store, watching: Watching) -> Session:
                 indexed = _index(listed, before, wanted, watching)
             except Held as held:
                 return _stale(stack, source, str(held), watching)
+            except Occupied as occupied:
+                stack.enter_context(lease(root, alone=False))  # unless it is open for writing
+                return _stale(stack, source, str(occupied), watching)
         holding = stack.enter_context(ExitStack())
         holding.enter_context(lease(root, alone=False, waiting=watching.waiting))
         try:
@@ -138,6 +191,14 @@ class _Listed(Struct, frozen=True):
     def as_pass(self) -> freshness.Pass:
         """The pass that this list is the beginning of."""
         return freshness.this_pass(self.began, self.store.root, self.store.entries, self.store.reachable())
+
+    def is_due(self) -> bool:
+        """Whether runs were removed that the file of the index may hold something of."""
+        return erasing.is_due(self.store.root, self.run_ids())
+
+    def run_ids(self) -> set[bytes]:
+        """The runs that are there."""
+        return {entry.run_id for entry in self.store.entries}
 
 
 def _listed(store: Store) -> _Listed:
@@ -173,15 +234,24 @@ def _bring_up_to_date(root: Path, watching: Watching, listed: _Listed | None = N
             indexer = Indexer(connection, source, stamps, watching.progress, watching.processes, source.archived())
             done = indexer.work()
             indexer.tell_archives()
-        except duckdb.Error as error:
+        except StoreError:
+            raise
+        except (OSError, duckdb.Error) as error:
             connection.close()
-            if attempt or not database.is_damage(error):
+            if attempt or isinstance(error, OSError) or not database.is_damage(error):
                 raise database.unusable(root, error) from error
             database.remove(root)
             continue
         finally:
             connection.close()  # whatever keeps the error must not keep the file
+        if not attempt and listed.is_due():
+            try:
+                erasing.write_again(root)
+            except (OSError, duckdb.Error):  # without room for both, the old one goes first
+                database.remove(root)
+                continue
         try:
+            erasing.end(root, listed.run_ids())
             freshness.note(root, now, indexer.facts(), source.came_to())
         except OSError as error:
             raise database.unusable(root, error) from error
@@ -199,13 +269,18 @@ def _writable(root: Path) -> duckdb.DuckDBPyConnection:
             database.check_throughout(connection)  # somebody else has written it, or died while writing it
     except Outdated:
         database.remove(root)
-        connection = database.writable(root)
+        try:
+            connection = database.writable(root)
+        except Outdated as error:  # one that was made in this moment is no other version's
+            raise database.unusable(root, error) from error
     return connection
 
 
-def _in_memory(stack: ExitStack, source: RunsSource, watching: Watching) -> Session:
+def _in_memory(
+    stack: ExitStack, source: RunsSource, watching: Watching, only: Collection[bytes] | None = None
+) -> Session:
     connection = stack.enter_context(closing(database.in_memory()))
-    done = Indexer(connection, source, {}, watching.progress).work()
+    done = Indexer(connection, source, {}, watching.progress).work(only)
     return Session(connection, indexed=done)
 
 

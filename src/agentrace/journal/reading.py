@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -243,8 +243,8 @@ class Snapshot:
         record = Record(run_id, "live", (), news, after)
         return record if record.last >= self._seen.runs[run_id].last else None
 
-    def record(self, run_id: bytes) -> Record:
-        """One run. Raises RunNotFound."""
+    def record(self, run_id: bytes, earlier: Path | None = None) -> Record:
+        """One run. ``earlier`` has its beginning: another directory of this shape. Raises RunNotFound."""
         known = self._unsealed
         unsealed = self._in_lanes(run_id)
         directory = self._place.segments / run_id.hex()
@@ -255,6 +255,9 @@ class Snapshot:
             raise RunNotFound(
                 f"there is no run {run_id.hex()} in {self._place.root}", do="`agentrace ls` shows those that are there"
             )
+        if earlier is not None:
+            beginning, spoilt = _segments(Place(earlier).segments / run_id.hex(), run_id, os.fspath)
+            segments, unreadable = [*beginning, *segments], [*spoilt, *unreadable]
         up_to = segments[-1].footer.seq_to if segments else 0
         state: State = "sealed" if unsealed is None else _state(unsealed.live, unsealed.last, up_to)
         record = Record(run_id, state, segments, unsealed)
@@ -296,12 +299,14 @@ def _state(live: bool, last: int, sealed_up_to: int) -> State:
     return "unsealed" if last > sealed_up_to or not sealed_up_to else "sealed"
 
 
-def _segments(directory: Path, run_id: bytes) -> tuple[list[Segment], list[Damage]]:
+def _segments(
+    directory: Path, run_id: bytes, named: Callable[[Path], str] = shown_name
+) -> tuple[list[Segment], list[Damage]]:
     """The segments of a run, and those that cannot be read at all; none if it is removed in this moment."""
     segments: list[Segment] = []
     unreadable: list[Damage] = []
     for path in segment_paths(directory):
-        name = shown_name(path)
+        name = named(path)
         try:
             try:
                 segments.append(open_segment(path, name, run_id))

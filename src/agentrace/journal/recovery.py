@@ -20,6 +20,7 @@ from agentrace.journal.lanes import LaneFile, is_living, lane_files, lanes, remo
 from agentrace.journal.losses import CRASH, Tombstone
 from agentrace.journal.sealing import Breathe, OutOfTime, Recovered, Sealer
 from agentrace.journal.store_format import format_of
+from agentrace.native import OwnFile
 
 RECOVERING: Final = "recovering"
 _ASK_AGAIN: Final = 0.005
@@ -72,19 +73,20 @@ def _recover_lane(root: Path, lane: Path, tombstone: Tombstone, breathe: Breathe
 def _turn(lane: Path, deadline: float | None) -> Generator[bool, None, None]:
     """Wait until nobody else recovers this lane. False if it is gone by then. Raises OutOfTime."""
     try:
-        fd = open_private(lane / RECOVERING, os.O_CREAT)
+        file = OwnFile(open_private(lane / RECOVERING, os.O_CREAT))
     except FileNotFoundError:
         yield False
         return
     try:
-        while not _locked(fd):
+        while not _locked(file.fd):
             if deadline is not None and time.monotonic() > deadline:
                 raise OutOfTime
             time.sleep(_ASK_AGAIN)
-        yield same_file(str(lane / RECOVERING), fd)
-        flock(fd, LOCK_UN)  # closing is not enough if somebody forked meanwhile
+        yield same_file(str(lane / RECOVERING), file.fd)
+        if file.fd >= 0:  # otherwise this is a forked child, and the lock its parent's
+            flock(file.fd, LOCK_UN)  # closing is not enough if C code forked meanwhile without telling Python
     finally:
-        os.close(fd)
+        file.close()
 
 
 def _locked(fd: int) -> bool:

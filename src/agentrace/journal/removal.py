@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from agentrace.journal.disk import sync_directory
+from agentrace.journal.frames import HEADER_SIZE, Damage, concerned, scan
 from agentrace.journal.lane_glancing import runs_in_file
-from agentrace.journal.lanes import Place, lane_files
+from agentrace.journal.lanes import Place, lane_file_name, lane_files
 
 
 def take_away(root: Path, run_ids: Iterable[bytes]) -> Iterator[bytes]:
@@ -80,6 +81,29 @@ def damaged_of(root: Path, run_ids: Collection[bytes]) -> tuple[list[Path], list
             others = any((segments / run_id.hex()).exists() for run_id in runs - gone)
             (shared if others else alone).append(path)
     return alone, shared
+
+
+def blank(path: Path, run_ids: Collection[bytes]) -> None:
+    """Overwrite in a damaged lane file what is of these runs, or damaged so that it may be; the rest stays.
+
+    Raises OSError.
+    """
+    gone, damage = frozenset(run_ids), list[Damage]()
+    with suppress(FileNotFoundError), path.open("r+b") as file:
+        data = file.read()
+        frames = list(scan(data, path.parent.name, damage, file=lane_file_name(path), size=len(data)))
+        others = {run_id for _, run_id, _, _ in frames} - gone
+        spots = [(at - HEADER_SIZE, len(body) + HEADER_SIZE) for _, run_id, at, body in frames if run_id in gone]
+        for spot in damage:
+            content = data[spot.offset : spot.offset + spot.length]
+            is_named = concerned(data, spot, others) is not others
+            if not is_named or any(run_id in content for run_id in gone):
+                spots.append((spot.offset, spot.length))
+        for at, length in spots:
+            file.seek(at)
+            file.write(bytes(length))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def damaged_files(root: Path) -> list[Path]:

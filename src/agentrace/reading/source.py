@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from agentrace.archive import TraceFile
 from agentrace.errors import AgentraceError, AgentraceWarning
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
 _CONTENTS: Final = 16
 """Runs of a trace file that are kept in mind."""
-_IN_LINE: Final = threading.RLock()
+_in_line = threading.RLock()
 """In one process, connections to one file share what is set for one of them: so questions take turns."""
+_sources: Final[WeakSet[Source]] = WeakSet()
 
 
 class Source:
@@ -34,6 +37,7 @@ class Source:
     def __init__(self, place: Path, file: TraceFile | None) -> None:
         self.place = place
         self.lock = threading.RLock()
+        _sources.add(self)
         self._file = None if file is None else Runs(file)
         self._contents: dict[bytes, RunContent] = {}
         self._open = ExitStack()
@@ -75,7 +79,7 @@ class Source:
     @contextmanager
     def index(self) -> Generator[duckdb.DuckDBPyConnection]:
         """The index of all that was finished before; nothing else is in its reach. Raises ``StoreError``."""
-        with _IN_LINE:
+        with _in_line:
             if self._file is not None:
                 with self.lock:
                     self.runs()
@@ -109,7 +113,7 @@ class Source:
 
     def close(self) -> None:
         """Read no more. What was read stays."""
-        with _IN_LINE, self.lock:
+        with _in_line, self.lock:
             self.closed = True
             self._of_file = None
             self._contents.clear()
@@ -126,3 +130,15 @@ def _closed_off(stack: ExitStack, connection: duckdb.DuckDBPyConnection) -> duck
     connection.execute(statement("spill", "recordings"), {"directory": directory})
     connection.execute(statement("close_off", "recordings"))
     return connection
+
+
+def _in_child() -> None:
+    """The thread that was asking does not go on here, and would never let the next one ask."""
+    global _in_line
+    _in_line = threading.RLock()
+    for source in list(_sources):
+        source.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

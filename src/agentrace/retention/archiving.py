@@ -25,7 +25,7 @@ from agentrace.journal.lane_glancing import runs_in_lanes
 from agentrace.journal.lanes import Place
 from agentrace.query import Runs
 from agentrace.retention import columns, users
-from agentrace.retention.copying import copy_run, see_both, take_out
+from agentrace.retention.copying import copy_run, go_on, see_both, take_out
 from agentrace.retention.locking import alone, alone_if_writable
 from agentrace.store import Store
 from agentrace.store.away import Archive, archives, note, where
@@ -61,6 +61,7 @@ def archive(
     """
     root, target = source.root, target.absolute()
     _refuse_inside(root, target)
+    _refuse_no_text(target)
     try:
         Place(target).prepare()
         with alone(root), alone(target):
@@ -77,23 +78,31 @@ def _move(source: Store, target: Path, groups: Sequence[Sequence[bytes]], watch:
     free = [run_id for group in groups if not busy.keys() & group for run_id in group]
     left = [run_id for group in groups if busy.keys() & group for run_id in group]
     archived = where(archives(root))  # what the store said when it was opened may be over
-    moving = [run_id for run_id in free if run_id not in archived or _has(root, run_id)]
     known = _known(root, target)
+    late = {
+        run_id for run_id in free if run_id in archived and archived[run_id].name != known.name and _has(root, run_id)
+    }
+    left += [run_id for run_id in free if run_id in late]  # they go on in the archive that has their beginning
+    moving = [run_id for run_id in free if run_id not in archived or (_has(root, run_id) and run_id not in late)]
     if not moving:
         return Archived(target, [], 0, left)
     ours = users.put_by_users(target)
     strange = [run_id for run_id in moving if run_id not in ours and _has(target, run_id)]
     users.rely(root, target, [run_id for run_id in moving if run_id not in strange], strange)
+    columns.leave_out(target, [run_id for run_id in moving if _has(target, run_id)])  # no row may stand there twice
     size = 0
     for run_id in moving:
-        size += copy_run(root, target, run_id)
+        if run_id in archived:
+            go_on(root, target, run_id)
+        size += copy_run(root, target, run_id) if _has(root, run_id) else 0
         watch(1)
     columns.write(source, target, moving, f"{time.time_ns()}-{os.urandom(4).hex()}", watching)
     _summarise(source, moving)
-    stamps = {run_id: fingerprint(root, run_id) for run_id in moving}
+    stamps = {run_id: fingerprint(target, run_id) for run_id in moving}
     note(root, replace(known, path=os.fspath(target), runs=known.runs | stamps))
-    see_both(root, target, moving)
-    take_out(root, moving)  # what was derived from them stays
+    here = [run_id for run_id in moving if _has(root, run_id)]
+    see_both(root, target, here)
+    take_out(root, here)  # what was derived from them stays
     return Archived(target, moving, size, left)
 
 
@@ -103,6 +112,7 @@ def attach(source: Store, target: Path) -> Archive:
     if not (target / NAME).is_file():
         raise StoreError(f"{target} is no archive", do="`agentrace archive --to DIR` makes one", slug="archive")
     _refuse_inside(root, target)
+    _refuse_no_text(target)
     try:
         Place(root).prepare()
         with alone(root), alone_if_writable(target) as writable:
@@ -130,6 +140,16 @@ def _refuse_inside(root: Path, target: Path) -> None:
         raise StoreError(
             f"the archive {target} would be inside the store {root}", do="name a directory elsewhere", slug="archive"
         )
+
+
+def _refuse_no_text(target: Path) -> None:
+    """A path that is no text stands in no table."""
+    try:
+        os.fspath(target).encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"the path of the archive {target!a} is no text", do="name another one", slug="archive"
+        ) from error
 
 
 def _refuse_same(root: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agentrace.errors import CorruptRecord
-from agentrace.index import Watching, copy_out, opened, rewrite_without
+from agentrace.index import Watching, copy_out, opened_for, rewrite_without
 from agentrace.journal.disk import sync_directory
 from agentrace.store import Store
 
@@ -19,7 +19,7 @@ VIEWS: Final = ("runs", "steps", "events", "messages", "texts")
 
 def write(source: Store, target: Path, run_ids: Sequence[bytes], batch: str, watching: Watching) -> None:
     """Write the rows of these runs, one file for each view. Raises ``StoreError`` and OSError."""
-    with opened(source, watching) as session:
+    with opened_for(source, run_ids, watching) as session:
         for view in VIEWS:
             path = _place(target, view) / f"{batch}.parquet"
             new = path.with_name(f".{path.name}.tmp")
@@ -27,27 +27,32 @@ def write(source: Store, target: Path, run_ids: Sequence[bytes], batch: str, wat
             _publish(new, path)
 
 
-def leave_out(target: Path, run_ids: Sequence[bytes]) -> None:
+def leave_out(target: Path, run_ids: Sequence[bytes], *, for_good: bool = False) -> None:
     """Write the files again that have rows of these runs, without them. Raises ``StoreError`` and OSError.
 
-    A damaged file is set aside as ``<name>.damaged``: the segments are what counts, and they are whole.
+    A damaged file is set aside as ``<name>.damaged``: the segments are what counts, and they are whole. ``for_good``:
+    it goes, and those that were set aside before, because nobody can tell whose rows they have.
     """
     if not run_ids:
         return
     for view in VIEWS:
-        for path in sorted(_place(target, view).glob("*.parquet")):
+        place = _place(target, view)
+        for left in (*place.glob(".*.tmp"), *(place.glob("*.damaged") if for_good else ())):
+            left.unlink()  # nobody else is at work here
+        for path in sorted(place.glob("*.parquet")):
             new = path.with_name(f".{path.name}.tmp")
             try:
-                left = rewrite_without(path, run_ids, new)
+                left_in_it = rewrite_without(path, run_ids, new)
             except CorruptRecord:
                 new.unlink(missing_ok=True)
-                os.replace(path, path.with_name(f"{path.name}.damaged"))
+                if for_good:
+                    path.unlink()
+                else:
+                    os.replace(path, path.with_name(f"{path.name}.damaged"))
                 continue
-            if left is None:
-                continue
-            if left:
+            if left_in_it:
                 _publish(new, path)
-            else:
+            elif left_in_it is not None:
                 new.unlink()
                 path.unlink()
 

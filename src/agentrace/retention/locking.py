@@ -13,6 +13,7 @@ from typing import Final
 
 from agentrace.errors import StoreError
 from agentrace.journal.disk import open_private
+from agentrace.native import OwnFile
 
 NAME: Final = "archived.lock"
 """The file that is locked, in the store and in the archive. It is never removed."""
@@ -30,19 +31,20 @@ def alone(directory: Path) -> Generator[None]:
 
     Raises ``StoreError`` where others do not end, and OSError where the directory cannot be written.
     """
-    fd = open_private(directory / NAME, os.O_CREAT)
+    file = OwnFile(open_private(directory / NAME, os.O_CREAT))
     try:
-        at = os.fstat(fd)
+        at = os.fstat(file.fd)
         key = (at.st_dev, at.st_ino)
-        _take(fd, key, directory)
+        _take(file.fd, key, directory)
         _held[key] = threading.get_ident()
         try:
             yield
         finally:
-            del _held[key]
-            flock(fd, LOCK_UN)  # closing is not enough if somebody forked meanwhile
+            if file.fd >= 0:  # otherwise this is a forked child, and the lock its parent's
+                del _held[key]
+                flock(file.fd, LOCK_UN)  # closing is not enough if C code forked meanwhile without telling Python
     finally:
-        os.close(fd)
+        file.close()
 
 
 @contextmanager
@@ -71,3 +73,7 @@ def _at_work(directory: Path) -> StoreError:
     return StoreError(
         f"another archive or restore is at work in {directory}", do="try again when it is done", slug="archive"
     )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)

@@ -13,7 +13,7 @@ from agentrace.errors import StoreError
 from agentrace.journal.lanes import Place
 from agentrace.retention import columns, users
 from agentrace.retention.archiving import Watch
-from agentrace.retention.copying import copy_run, see_both, take_out
+from agentrace.retention.copying import copy_run, go_on, see_both, take_out
 from agentrace.retention.locking import alone, alone_if_writable
 from agentrace.store import Store
 from agentrace.store.away import Archive, archives, is_away, note, where
@@ -27,12 +27,15 @@ class Restored(Struct, frozen=True):
     """Runs that were not archived."""
     kept: list[Path]
     """Archives that may only be read: they have the runs still, and the store does not ask them any more."""
+    shared: list[Path] = []
+    """Archives that keep some of them, because another store put them there or relies on them."""
 
 
 def restore(source: Store, run_ids: Sequence[bytes], watch: Watch) -> Restored:
     """Move runs back out of their archives. Raises ``StoreError`` where an archive cannot be reached."""
     root = source.root
     kept: list[Path] = []
+    shared: list[Path] = []
     restored: list[bytes] = []
     try:
         Place(root).prepare()
@@ -40,8 +43,11 @@ def restore(source: Store, run_ids: Sequence[bytes], watch: Watch) -> Restored:
             known = archives(root)  # what the store said when it was opened may be over
             of = _by_archive(root, known, run_ids)
             for archive in [one for one in known if one.name in of]:
-                if not _moved_back(root, archive, of[archive.name], watch):
+                free = _moved_back(root, archive, of[archive.name], watch)
+                if free is None:
                     kept.append(Path(archive.path))
+                elif len(free) < len(of[archive.name]):
+                    shared.append(Path(archive.path))
                 restored += of[archive.name]
     except OSError as error:
         raise StoreError(
@@ -49,7 +55,7 @@ def restore(source: Store, run_ids: Sequence[bytes], watch: Watch) -> Restored:
             do="make room in the store; nothing is lost, and trying again goes on",
             slug="archive",
         ) from error
-    return Restored(restored, [run_id for run_id in run_ids if run_id not in set(restored)], kept)
+    return Restored(restored, [run_id for run_id in run_ids if run_id not in set(restored)], kept, shared)
 
 
 def _by_archive(root: Path, known: list[Archive], run_ids: Sequence[bytes]) -> dict[str, list[bytes]]:
@@ -66,13 +72,15 @@ def _by_archive(root: Path, known: list[Archive], run_ids: Sequence[bytes]) -> d
     return of
 
 
-def _moved_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: Watch) -> bool:
-    """Whether the archive could be written."""
+def _moved_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: Watch) -> list[bytes] | None:
+    """The runs that went out of the archive; None where it may only be read."""
     path = Path(archive.path)
     if not archive.is_there:
         raise is_away(archive, run_ids[0])
     with alone_if_writable(path) as writable:
         for run_id in run_ids:
+            if writable:
+                go_on(root, path, run_id)
             copy_run(path, root, run_id)
             watch(1)
         free = users.takeable(root, path, run_ids) if writable else []
@@ -83,4 +91,4 @@ def _moved_back(root: Path, archive: Archive, run_ids: Sequence[bytes], watch: W
             see_both(path, root, free)
             take_out(path, free)
             users.release(root, path, run_ids)
-    return writable
+    return free if writable else None

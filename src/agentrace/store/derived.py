@@ -76,9 +76,13 @@ class Derived:
     def forget(self, run_ids: Collection[bytes]) -> None:
         """Remove what was derived from these runs; what is kept of many runs is kept without them. Raises OSError.
 
-        A result of one run has a name that begins with its id; one of many is a map by run id.
+        A result of one run has a name that begins with its id; one of many is a map by run id. What is half written
+        goes too: nobody knows of which runs it is, and who is writing it goes without.
         """
         gone = {run_id.hex() for run_id in run_ids}
+        if gone:
+            for half in self._directory.glob(".*"):
+                half.unlink(missing_ok=True)
         for name in _names(self._directory):
             if name[:_ID] in gone:
                 (self._directory / name).unlink(missing_ok=True)

@@ -35,7 +35,12 @@ INDEX: Final = "index.duckdb"
 INDEX_LOCK: Final = "index.lock"
 _INDEX_MAGIC: Final = (8, b"DUCK")
 """Where the name of its format stands in an index that is one."""
-_ROOT_TEMPORARY: Final = re.compile(rf"\.{FORMAT_FILE}-.*\.tmp|\.agentrace-probe-.*|\.index\..*-\d+|index\..*\.tmp")
+_ROOT_TEMPORARY: Final = re.compile(
+    rf"\.{FORMAT_FILE}-.*\.tmp|\.agentrace-probe-.*|\.index\..*-\d+(\.wal)?|index\..*\.tmp"
+)
+
+_COPY: Final = re.compile(r"\.new-[0-9a-f]{32}-[0-9a-f]{8}")
+"""A run that is being copied out of an archive; it gets its name when it is whole."""
 
 Kind: TypeAlias = Literal["temporary", "trash", "derived", "lane", "directory", "index"]
 KINDS: Final[dict[Kind, str]] = {
@@ -104,6 +109,8 @@ def _of_runs(root: Path) -> Iterator[Leftover]:
     busy = runs_in_lanes(root)
     for directory in _names(segments):
         run_id = run_of(directory)
+        if _COPY.fullmatch(directory) and _is_stale(segments / directory):
+            yield Leftover("temporary", segments / directory, size_on_disk(segments / directory))
         if run_id is None or run_id in busy:
             continue
         names = _names(segments / directory)

@@ -141,15 +141,22 @@ class Store:
     def source(self, run_id: bytes) -> journal.Record:
         """The encoded events and payloads of a run. Raises as ``record`` does."""
         snapshot = self._snapshot
+        archive = self._away.get(run_id) if self._away else None
         try:
-            return snapshot.record(run_id)
+            return snapshot.record(run_id, self._beginning(run_id))
         except RunNotFound:
-            archive = self._away.get(run_id)
             if archive is None:
                 raise
             return _archived(archive, run_id)
         except OSError as error:
             raise _unreadable(self.root, error) from error
+
+    def _beginning(self, run_id: bytes) -> Path | None:
+        """The archive that has the beginning of a run, where the store itself has only what came after the move."""
+        archive = self._away.get(run_id) if self._away else None
+        if archive is None or fingerprint(self.root, run_id) == archive.runs[run_id] or not archive.is_there:
+            return None
+        return Path(archive.path)
 
     def problems(self, run_id: bytes) -> list[Problem]:
         """Everything in a run's record that is not as it was written; empty if it is whole. Raises ``RunNotFound``."""
@@ -158,8 +165,11 @@ class Store:
     def fingerprint(self, run_id: bytes) -> str:
         """Equal for two moments between which a run that is over did not change: its segments and their sizes."""
         found = fingerprint(self.root, run_id)
-        archive = None if found else self._away.get(run_id)
-        return found if archive is None else archive.runs[run_id]
+        archive = self._away.get(run_id) if self._away else None
+        if archive is None:
+            return found
+        is_late = bool(found) and self._beginning(run_id) is not None
+        return f"{archive.runs[run_id]} {found}" if is_late else found or archive.runs[run_id]
 
     def changed_ns(self, run_id: bytes) -> int:
         """When a segment of a run was last written, Unix nanoseconds: damage may leave the size as it was. 0 where the

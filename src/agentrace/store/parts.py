@@ -12,7 +12,7 @@ _TOP: Final = re.compile(
     r"journal|segments|damaged|derived|archived|archived\.lock|users|trash|parquet|archive-name|format|config\.toml|\.gitignore"
     r"|index\..+|\.index\..+|\.format-.+\.tmp|\.agentrace-probe-.+"
 )
-_RUN: Final = re.compile(r"[0-9a-f]{32}")
+_RUN: Final = re.compile(r"[0-9a-f]{32}|\.new-[0-9a-f]{32}-[0-9a-f]{8}")
 _SEGMENT: Final = re.compile(r"\d{6,9}\.seg|\.\d{6,9}\.seg-[0-9a-f]+\.tmp")
 _LANE: Final = re.compile(r"(\.new-)?\d+-[0-9a-f]+-[0-9a-f]+(-[0-9a-f]+)?")
 _IN_LANE: Final = re.compile(r"lock|recovering|\d{6,}\.lane")

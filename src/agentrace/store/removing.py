@@ -13,7 +13,7 @@ import msgspec
 from agentrace import events, journal
 from agentrace.errors import StoreError
 from agentrace.journal.lane_glancing import runs_in_lanes
-from agentrace.journal.removal import damaged_of, delete, empty_trash, in_trash, take_away
+from agentrace.journal.removal import blank, damaged_of, delete, empty_trash, in_trash, take_away
 from agentrace.journal.store_format import format_of
 from agentrace.store.derived import Derived
 
@@ -34,7 +34,8 @@ class Removal(msgspec.Struct, frozen=True):
     kept: dict[bytes, bool]
     """Runs that were left: each of a group in which one is in the lane of a process; whether that process lives."""
     damaged: list[Path]
-    """Damaged lane files that hold something of the removed runs, and were left because of other runs in them."""
+    """Damaged lane files that held something of the removed runs, which is blanked, and were left because of other
+    runs in them."""
 
 
 def held(root: Path) -> dict[bytes, bool]:
@@ -73,7 +74,7 @@ def remove(root: Path, groups: Sequence[Sequence[bytes]], watch: Watch = unwatch
 
 
 def finish_removals(root: Path, timeout: float | None = None, watch: Watch = unwatched) -> list[Path]:
-    """Delete what is in the trash, and what belonged to it; the damaged files that had to be left.
+    """Delete what is in the trash, and what belonged to it; the damaged files that were left, without it.
 
     Stops after ``timeout`` seconds; the next call goes on from there. Raises OSError.
     """
@@ -87,6 +88,8 @@ def finish_removals(root: Path, timeout: float | None = None, watch: Watch = unw
         delete(path)
         with suppress(OSError):
             path.parent.rmdir()  # unless there are others in it
+    for path in shared:
+        blank(path, gone)
     Derived(root).forget(gone)
     for _ in empty_trash(root, trash):
         watch(1 - TAKING)
