@@ -18,7 +18,7 @@ def head_lines(tree: Tree, to: Terminal) -> Iterator[str]:
     """What the run is."""
     run = tree.run
     status = to.paint(tree.status, {"completed": "green", "running": "cyan"}.get(tree.status, "red"))
-    ended = "" if run.exit_code is None else f", exit code {run.exit_code}"
+    ended = f", exit code {run.exit_code}" if run.exit_code else ""
     title = f"{to.paint(plain(run.name) or '?', 'bold')}  {status}"
     lasted = run.duration_ns
     if tree.status == "running":  # it may be in a call that hangs

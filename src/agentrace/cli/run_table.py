@@ -51,7 +51,10 @@ def _fitting(wanted: Sequence[int], note: int, to: Terminal) -> dict[int, int]:
         del kept[dropped]
     missing = max(0, _taken(kept) - to.width)
     for_notes = max(0, _taken(kept) + 2 + min(note, _NOTE) - to.width) if note else 0
-    kept[_NAME] -= max(missing, min(for_notes, kept[_NAME] - min(_SHORT_NAME, kept[_NAME])))
+    spared = min(for_notes, kept[_NAME] - min(_SHORT_NAME, kept[_NAME]))
+    if to.width - _taken(kept) + spared - 2 < _LEAST_NOTE:
+        spared = 0  # it would not be enough
+    kept[_NAME] -= max(missing, spared)
     return kept
 
 
