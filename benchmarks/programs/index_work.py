@@ -23,7 +23,7 @@ _FIRST: Final = 1_790_000_000_000_000_000
 
 _QUESTIONS: Final = {
     "timeline": "SELECT seq, step_id, type, time FROM events WHERE run_id = $run ORDER BY seq",
-    "steps": "SELECT step_id, parent, kind, name, status, started, duration_s, model FROM steps"
+    "steps": "SELECT step_id, parent_step_id, kind, name, status, started, duration_s, model FROM steps"
     " WHERE run_id = $run ORDER BY step_id",
     "daily": "SELECT day, model, sum(steps), sum(input_tokens) FROM daily WHERE $run IS NOT NULL GROUP BY ALL",
     "million": "SELECT CAST(started AS DATE), model, count(*), sum(input_tokens) FROM steps"

@@ -69,8 +69,8 @@ def test_both_runs_are_listed(done: Done) -> None:
     listed = part(done, 4).splitlines()
 
     replay, recorded = listed[1:3]
-    assert re.search(r"completed .* 6 .* yes +replay of \w+: exa", replay)
-    assert re.search(r"support +completed .* 7 .* yes", recorded)
+    assert re.search(r"completed .* 6, 1 failed .* yes +replay of \w+: exa", replay)
+    assert re.search(r"support +completed .* 7, 1 failed .* yes", recorded)
 
 
 # --- the trace itself ---------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_a_directory_of_cassettes_becomes_a_trace_file_and_the_program_replays_f
         "left out, no cassettes: cassettes/compose.yaml",
     ]
     assert (listed["name"], listed["mode"], listed["steps"]) == ("test_agent/test_answers", "import", 3)
-    assert listed["tokens"]["input"] > 0
+    assert listed["input_tokens"] > 0
     assert "gpt-4o-mini" in shown.out
     assert "imported" in shown.out
     assert sorted(replayed.out.splitlines()) == sorted(live.out.splitlines())
@@ -116,7 +116,7 @@ def test_nothing_is_imported_where_one_of_them_is_broken(recorded: tuple[Place, 
 
     assert "cassettes/b.yaml, interaction 1: response is missing" in refused.err
     assert "docs/errors.md#cassette-damaged" in refused.err
-    assert command(place, "ls").out.startswith("no runs")
+    assert command(place, "ls").err.startswith("no runs")
     both = command(place, "import-vcr", "cassettes", "-o", "x.agentrace", "--home", "store", code=2)
     assert "say one of -o and --home" in both.err
 

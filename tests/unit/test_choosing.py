@@ -29,7 +29,7 @@ def said(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> tup
 
 
 def outcomes(out: str) -> dict[str, str]:
-    return {told["id"]: told["outcome"] for told in map(json.loads, out.splitlines())}
+    return {told["run_id"]: told["outcome"] for told in map(json.loads, out.splitlines())}
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def test_a_run_goes_with_what_started_it_whatever_their_ids_say(
     process.close()
 
     told = [
-        json.loads(line)["id"]
+        json.loads(line)["run_id"]
         for line in said(capsys, tmp_path, "rm", "--name", "*", "--dry-run", "--json")[1].splitlines()
     ]
 

@@ -79,6 +79,7 @@ THINGS: Final[dict[str, str]] = {
     "input_fresh cache_read cache_write output_visible": "tokens in disjoint buckets",
     "reasoning": "the bucket of reasoning; of a message the reasoning itself",
     "usage": "all of these, in Python",
+    "uncounted": "calls that do not tell their tokens",
     "cost_nano_usd": "as noted",
     # what is in it
     "input output": "what went into a step and came out",
@@ -97,6 +98,7 @@ THINGS: Final[dict[str, str]] = {
     "argv cwd pid python platform timezone sdk format redaction durability git_commit git_dirty libraries": "of a process",
     "left_out recorded_by_name": "what was not recorded, and what was recorded by name",
     "archive": "where a run is that was archived",
+    "away": "why it cannot be reached there",
     "rows folded_rows tree step": "what is in a run, and below it; how many rows are left out by `--depth`",
     "ok problems": "what `verify` found",
 }

@@ -11,7 +11,7 @@ import pytest
 from agentrace import events
 from agentrace.index import opened
 from agentrace.journal import Journal
-from agentrace.journal.lane_reading import runs_in_lanes
+from agentrace.journal.lane_glancing import runs_in_lanes
 from agentrace.query import Runs
 from agentrace.retention import archive, restore
 from agentrace.store import Store

@@ -30,6 +30,8 @@ def table_lines(shown: Sequence[tuple[Listed, str]], digits: int, to: Terminal) 
     rows = [_cells(entry, digits, to) for entry, _ in shown]
     notes = [_note(entry, first, digits) for entry, first in shown]
     wanted = [max(cells(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
+    if not any(row[_TOKENS] for row in rows):
+        wanted[_TOKENS] = 0
     widths = _fitting(wanted, max(map(cells, notes), default=0), to)
     room = max(0, to.width - _taken(widths) - 2)
     yield to.paint(_line(_HEADINGS, widths, to).rstrip(), "dim")
@@ -44,11 +46,11 @@ def _fitting(wanted: Sequence[int], note: int, to: Terminal) -> dict[int, int]:
 
     ``note`` is how wide the notes behind them are, for which a name that is longer than it need be gives way, too.
     """
-    kept = dict(enumerate(wanted))
+    kept = {column: width for column, width in enumerate(wanted) if width}
     for dropped in _YIELDING:
         if _taken(kept) - kept[_NAME] + min(_LEAST_NAME, kept[_NAME]) <= to.width:
             break
-        del kept[dropped]
+        kept.pop(dropped, None)
     missing = max(0, _taken(kept) - to.width)
     for_notes = max(0, _taken(kept) + 2 + min(note, _NOTE) - to.width) if note else 0
     spared = min(for_notes, kept[_NAME] - min(_SHORT_NAME, kept[_NAME]))
@@ -85,7 +87,7 @@ def damage_lines(shown: Sequence[Listed], digits: int, to: Terminal) -> Iterator
 
 
 _HEADINGS = ("run", "name", "status", "age", "duration", "steps", "tokens", "replayable")
-_NAME, _STATUS = 1, 2
+_NAME, _STATUS, _TOKENS = 1, 2, 6
 _RIGHT = frozenset({3, 4, 5, 6})
 _YIELDING = (6, 4, 7, 5, 3)
 """Columns that a narrow terminal does without, in this order."""
@@ -152,6 +154,11 @@ def _note(entry: Listed, first: str, digits: int) -> str:
     elif run.mode != "live":
         verdict = f": {run.verdict.replace('_', ' ')}" if run.verdict else ""
         parts.append(f"{run.mode} of {run.source.hex()[:digits]}{verdict}")
+    parts += [flag.replace("_", " ") for flag in run.health]
+    if run.exit_code and not (run.error and run.exit_code == 1):  # that is what an exception ends with
+        parts.append(f"exit code {run.exit_code}")
+    if run.error:
+        parts.append(run.error)
     below = [counted(n, what) for n, what in ((entry.processes, "process"), (entry.jobs, "job")) if n]
     if below:
         parts += [f"{entry.failed:,} failed below"] if entry.failed else []
@@ -160,9 +167,4 @@ def _note(entry: Listed, first: str, digits: int) -> str:
         parts.append(f"sampled at {run.sample_rate:.3g}")
     if not (run.totals.count or run.status in ("unreadable", "running", "pending") or "damaged" in run.health):
         parts.append("no steps")
-    parts += [flag.replace("_", " ") for flag in run.health]
-    if run.exit_code and not (run.error and run.exit_code == 1):  # that is what an exception ends with
-        parts.append(f"exit code {run.exit_code}")
-    if run.error:
-        parts.append(run.error)
     return plain(", ".join(parts))
