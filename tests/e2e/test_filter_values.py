@@ -19,15 +19,23 @@ PROGRAM = """
     import agentrace
 
     agentrace.init()
-    with agentrace.run(sys.argv[1]):
+    with agentrace.run(sys.argv[1], tags=[f"is-{sys.argv[1]}", "mine"]):
         for model in sys.argv[2:]:
             import openai
             client = openai.OpenAI(api_key="none", base_url=os.environ["PROVIDER"] + "/v1")
             client.chat.completions.create(model=model, messages=[{"role": "user", "content": "?"}])
 """
 RUNS: list[tuple[str, dict[str, str], list[str]]] = [
-    ("a", {"workflow": "refunds", "agent": "clerk", "session_id": "s-1", "project": "shop"}, ["gpt-5-mini"]),
-    ("b", {"workflow": "refunds-eu", "agent": "Clerk", "session_id": "s-10", "project": "shop"}, ["gpt-5"]),
+    (
+        "a",
+        {"workflow": "refunds", "agent": "clerk", "session_id": "s-1", "project": "shop", "tags": "eu, nightly"},
+        ["gpt-5-mini"],
+    ),
+    (
+        "b",
+        {"workflow": "refunds-eu", "agent": "Clerk", "session_id": "s-10", "project": "shop", "tags": "nightly,mine"},
+        ["gpt-5"],
+    ),
     ("c", {"workflow": "orders", "agent": "buyer", "session_id": "s-1", "project": "web"}, ["gpt-5", "o4-mini"]),
     ("d", {"workflow": "or*ers", "agent": "clerk 2", "session_id": "S[1]", "project": "50%_off"}, []),
     ("e", {}, ["GPT-5-MINI"]),
@@ -67,6 +75,11 @@ CASES: list[tuple[list[str], str]] = [
     (["--project", "50%_off"], "d"),
     (["--project", "%"], ""),
     (["--project", "?*"], "abcd"),
+    (["--tag", "nightly"], "ab"),
+    (["--tag", "nightly", "--tag", "eu"], "a"),
+    (["--tag", "mine"], "abcde"),
+    (["--tag", "is-c"], "c"),
+    (["--tag", "night"], ""),
     (["--model", "gpt-5"], "abce"),
     (["--model", "gpt-5*"], "abce"),
     (["--model", "mini"], "ace"),
@@ -107,7 +120,8 @@ def test_what_was_set_is_what_is_told(place: Place) -> None:
     with agentrace.open(place.store) as recordings:
         for name, settings, models in RUNS:
             run = recordings.run(name)
-            assert {key: getattr(run, key) for key in settings} == settings
+            said = {key: value for key, value in settings.items() if key != "tags"}
+                assert {key: getattr(run, key) for key in said} == said
             # Providers serve a model under a name that is more exact than the one that was asked for.
             assert len(run.models) == len(models)
             assert all(

@@ -46,9 +46,9 @@ def test_what_failed_of_a_run_stands_behind_it(
 
     told = {line.split()[1]: line for line in lines(capsys, root, *arguments)}
 
-    assert told["a"].endswith("  4, 3 failed          yes         2 failed below, +2 processes +1 job")
+    assert told["a"].endswith("  4, 3 failed  yes         2 failed below, +2 processes +1 job")
     assert told["plain"].endswith("no steps")
-    assert told["left"].endswith("no steps, exit code 3")
+    assert told["left"].endswith("exit code 3, no steps")
 
 
 def test_a_long_name_gives_way_to_what_failed(
@@ -72,7 +72,7 @@ def test_each_run_of_all_says_where_it_belongs(
 
     digits = len(told["plain"].split()[0])
     assert f"  process of {shop[:digits]}" in told["render"]
-    assert f"  job of {shop[:digits]}, no steps, ValueError: no" in told["mail"]
+    assert f"  job of {shop[:digits]}, ValueError: no, no steps" in told["mail"]
     assert " of " not in told["plain"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from msgspec import Raw
@@ -116,6 +116,8 @@ class RunRecording:
     """What the program said to its log or terminal and was noted by itself."""
     sampled = True
     """Whether the run is written; see ``sampling``. Decided before its first step."""
+    tags: Sequence[str] = ()
+    """Labels besides those of the settings; given before its first event."""
     sample_rate = 1.0
     """The share of root runs like it that are written."""
     timers = timers_since = 0

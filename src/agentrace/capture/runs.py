@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -172,9 +172,12 @@ class run(AlsoAsync):
         parent: what :func:`carry` gave where the work was sent from; the run is then shown below that place.
         sample: whether the run is written, whatever the setting ``sample_rate`` says. Below a ``parent`` it is
             written if that one is.
+        tags: labels by which it is found, besides those of the setting ``tags``.
     """
 
-    def __init__(self, name: str = "", *, parent: str = "", sample: bool | None = None) -> None:
+    def __init__(
+        self, name: str = "", *, parent: str = "", sample: bool | None = None, tags: Iterable[str] = ()
+    ) -> None:
         if not isinstance(name, str):
             raise ConfigError(
                 f"agentrace.run was given a {type(name).__name__} as the name of a run",
@@ -183,6 +186,7 @@ class run(AlsoAsync):
         self._name = name
         self._parent = parent
         self._sample = sample
+        self._tags = _checked(tags)
         self._begun: Begun | None = None
         self._outside: Flow | None = None
 
@@ -200,11 +204,12 @@ class run(AlsoAsync):
                 do="decorate the function that goes through it, or use `with agentrace.run(...)` inside",
                 slug="not-callable",
             )
-        return _decorated(function, name, self._parent, self._sample)
+        return _decorated(function, name, self._parent, self._sample, self._tags)
 
     def __enter__(self) -> run:
         self._begun = begin_run(self._name, place_from(self._parent), self._sample)
         if self._begun is not None:
+            self._begun.run.tags = self._tags
             self._begun.open()
             self._outside = self._begun.enter()
         return self
@@ -215,18 +220,28 @@ class run(AlsoAsync):
             self._begun.end(error)
 
 
-def _decorated(function: Callable[P, T], name: str, parent: str, sample: bool | None) -> Callable[P, T]:
+def _checked(tags: Iterable[object]) -> tuple[str, ...]:
+    found = [] if isinstance(tags, str) else list(tags)
+    labels = tuple(tag for tag in found if isinstance(tag, str) and tag.strip())
+    if isinstance(tags, str) or len(labels) != len(found):
+        raise ConfigError(f"agentrace.run was given {tags!r} as tags", do='write tags=["nightly", "checkout"]')
+    return labels
+
+
+def _decorated(
+    function: Callable[P, T], name: str, parent: str, sample: bool | None, tags: Iterable[str]
+) -> Callable[P, T]:
     # The block is looked up at the call, so that a decorated function can be pickled and copied like any other.
     if inspect.iscoroutinefunction(function):
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            with run(name, parent=parent, sample=sample):
+            with run(name, parent=parent, sample=sample, tags=tags):
                 return await function(*args, **kwargs)
 
         return cast("Callable[P, T]", functools.wraps(function)(awaited))
 
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        with run(name, parent=parent, sample=sample):
+        with run(name, parent=parent, sample=sample, tags=tags):
             return function(*args, **kwargs)
 
     return functools.wraps(function)(called)

@@ -13,6 +13,7 @@ from agentrace.patterns import as_variable
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--name", help="What to call the run; its program's name by default.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Label the run, to be found by it. May be repeated.")
 @click.option(
     "--tools",
     multiple=True,
@@ -45,6 +46,7 @@ from agentrace.patterns import as_variable
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     name: str | None,
+    tags: tuple[str, ...],
     tools: tuple[str, ...],
     retrievers: tuple[str, ...],
     patch: str | None,
@@ -70,6 +72,7 @@ def command(
         variable: value
         for variable, value in (
             ("AGENTRACE_NAME", name),
+            ("AGENTRACE_TAGS", ",".join(tags)),
             ("AGENTRACE_TOOLS", as_variable("tools", tools)),
             ("AGENTRACE_RETRIEVERS", as_variable("retrievers", retrievers)),
             ("AGENTRACE_PATCH", patch),

@@ -107,6 +107,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operator: str | None = None
     """Who started the runs: a person, a service or a scheduler."""
 
+    tags: tuple[str, ...] = ()
+    """Labels by which runs are found, with `agentrace ls --tag`. `agentrace.run(..., tags=[...])` adds others to its
+    own. In the variable: separated by commas."""
+
     seal: bool = True
     """Compress and hash finished runs in a background thread. When off, the next reader does it."""
 

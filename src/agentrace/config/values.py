@@ -157,6 +157,7 @@ KINDS: Final[dict[str, Kind]] = {
     "workspace": _TEXT,
     "project": _TEXT,
     "operator": _TEXT,
+    "tags": _TEXTS,
     "seal": _FLAG,
     "exit_timeout": _SECONDS,
 }

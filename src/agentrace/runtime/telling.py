@@ -53,6 +53,7 @@ class Telling:
             durability=durability,
             origin=origin,
             parent=parent,
+            tags=[run.clean(tag) for tag in dict.fromkeys((*settings.tags, *run.tags))],
             patched=list(settings.patch),
             excluded=list(settings.exclude_urls),
             tools=list(settings.tools),
