@@ -121,7 +121,7 @@ def test_what_was_set_is_what_is_told(place: Place) -> None:
         for name, settings, models in RUNS:
             run = recordings.run(name)
             said = {key: value for key, value in settings.items() if key != "tags"}
-                assert {key: getattr(run, key) for key in said} == said
+            assert {key: getattr(run, key) for key in said} == said
             # Providers serve a model under a name that is more exact than the one that was asked for.
             assert len(run.models) == len(models)
             assert all(
