@@ -23,7 +23,7 @@ from tests.property.random_maker import Maker
 from tests.property.random_world import World, reaching
 from tests.unit.replays import KNOWN, Replayed, replayed
 
-PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "200"))
+PROGRAMS = int(os.environ.get("AGENTRACE_PROGRAMS", "100"))
 AT_ONCE = 100
 
 MOST_OTHER = 1
