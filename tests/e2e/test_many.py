@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 import time
 import tracemalloc
@@ -22,7 +23,7 @@ MOST_TIMES_AS_LONG = 60.0
 """A task that awaits nothing but the next turn takes 15 µs; with a recorded call in it, 60 to 130."""
 MOST_SECONDS_TO_REPLAY = 30.0
 """It takes 2 to 6. Were it quadratic, it would take minutes."""
-THREADS = 3_000
+THREADS = 3_000 if os.environ.get("AGENTRACE_SOAK") else 1_000
 MOST_BYTES_KEPT = 150_000
 """Growth of what is in memory after as many threads again; one object kept for each would be more."""
 MOST_BYTES_A_STEP = 120

@@ -19,7 +19,7 @@ from agentrace.errors import ReplayDivergence
 from agentrace.query import RunRecord
 from tests.unit.replays import Program, record_of, replayed
 
-CASES = int(os.environ.get("AGENTRACE_SOAK", "0")) or 24
+CASES = int(os.environ.get("AGENTRACE_SOAK", "0")) or 16
 """Programs for each kind of change."""
 _answers = itertools.count()
 _WORDS = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "inlet", "juniper", "kelp", "lagoon"]
