@@ -228,9 +228,8 @@ class Indexer:
         begun = {event.step_id for event in events if isinstance(event, StepDispatched)}
         touched = {event.step_id for event in events} - begun | {RUN_STEP}
         kept = [event for event in self._open[known.run_key] if event[1] in touched]
-        others = (
-            touched - {RUN_STEP} - {step_id for _, step_id, _ in kept}
-        )  # such as a step that got a note when it was over
+        # Such as a step that got a note when it was over.
+        others = touched - {RUN_STEP} - {step_id for _, step_id, _ in kept}
         if not others:
             return [encoded for _, _, encoded in kept]
         found = self._all(statement("events_of_steps"), run_key=known.run_key, steps=sorted(others))
@@ -257,10 +256,7 @@ class Indexer:
             return
         try:
             self._write_batch(batch)
-        except (
-            engine().DataError,
-            engine().InvalidInputException,
-        ):  # a number that no column takes
+        except (engine().DataError, engine().InvalidInputException):  # a number that no column takes
             for table, data in batch.lines.items():
                 batch.lines[table] = [within_columns(self._connection, table, one) for one in data]
             self._write_batch(batch)

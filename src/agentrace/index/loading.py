@@ -111,8 +111,10 @@ def _types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     if not _types_known:
         asked = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
         found: list[Any] = connection.execute(asked).fetchall()
+        known: dict[str, dict[str, str]] = {}
         for of, name, kind in found:
-            _types_known.setdefault(of, {})[name] = kind
+            known.setdefault(of, {})[name] = kind
+        _types_known.update(known)  # at once: another thread may ask meanwhile
     return _types_known[table]
 
 
